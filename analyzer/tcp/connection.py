@@ -1,0 +1,128 @@
+"""One TCP connection as the layers above see it: its two ends, its kept segments, its byte streams."""
+
+from __future__ import annotations
+
+import ipaddress
+from bisect import bisect_left
+from dataclasses import dataclass
+from typing import NamedTuple
+
+FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
+
+
+class Endpoint(NamedTuple):
+    """One end of a connection. address: 4 bytes (IPv4) or 16 (IPv6), network order."""
+
+    address: bytes
+    port: int
+
+    @property
+    def host(self) -> str:
+        """The address alone, as text."""
+        return str(ipaddress.ip_address(self.address))
+
+    def __str__(self) -> str:
+        host = self.host
+        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+
+
+class Segment(NamedTuple):
+    """One TCP segment (or quoted header) of a connection, without its bytes."""
+
+    frame: int
+    time_ns: int
+    side: int                # index into Connection.ends: who sent it (icmp: who sent the quoted one)
+    seq: int
+    ack: int
+    flags: int
+    ttl: int
+    length: int              # payload bytes on the wire
+    present: int             # payload bytes captured
+    icmp: int                # 0, or type << 8 | code of the ICMP error that quotes this header
+
+
+class Gap(NamedTuple):
+    """Bytes of a stream that the capture does not hold.
+
+    snapped: True where the segment is there but was cut short by the snap length.
+    """
+
+    start: int
+    end: int
+    snapped: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Bytes without a gap, and which frame brought each.
+
+    start: stream offset of data[0]; offset 0 is the first byte after the SYN, or the first
+    byte seen where no SYN was.
+    ends, frames, times_ns: one entry per piece, in stream order: the stream offset after the
+    piece's last byte, its frame.number and its time.
+    """
+
+    start: int
+    data: bytes
+    ends: tuple[int, ...]
+    frames: tuple[int, ...]
+    times_ns: tuple[int, ...]
+
+    @property
+    def end(self) -> int:
+        """Stream offset after the last byte."""
+        return self.start + len(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class ByteStream:
+    """What one side sent, in order. Runs and gaps alternate by offset; nothing overlaps."""
+
+    runs: tuple[Run, ...]
+    gaps: tuple[Gap, ...]
+    disagreeing: tuple[int, ...] = ()     # frames whose overlapping bytes differ from the first copy
+
+    def run_at(self, offset: int) -> Run | None:
+        """The run that holds the byte at a stream offset."""
+        for run in self.runs:
+            if run.start <= offset < run.end:
+                return run
+        return None
+
+    def frame_at(self, offset: int) -> int | None:
+        """frame.number of the piece that holds the byte at a stream offset."""
+        run = self.run_at(offset)
+        return None if run is None else run.frames[bisect_left(run.ends, offset + 1)]
+
+    def completed_at(self, start: int, end: int) -> tuple[int, int] | None:
+        """(frame.number, time_ns) of the frame that completes the bytes start..end."""
+        pieces = [
+            (run.frames[i], run.times_ns[i])
+            for run in self.runs
+            if run.start < end and start < run.end
+            for i in range(bisect_left(run.ends, start + 1), bisect_left(run.ends, end) + 1)
+            if i < len(run.frames)
+        ]
+        return max(pieces, default=None)
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """One TCP conversation, numbered as Wireshark's tcp.stream.
+
+    Side 0 is the sender of the first packet seen. `segments` holds, in capture order, every
+    control segment (SYN, FIN, RST), every quoted header and whatever carries or acknowledges
+    the bytes of `streams`; bulk data behind the negotiation is counted only.
+    """
+
+    stream: int
+    ends: tuple[Endpoint, Endpoint]
+    initiator: int | None                       # side that opened it, by SYN or SYN/ACK
+    segments: tuple[Segment, ...]
+    streams: tuple[ByteStream, ByteStream]      # by sending side
+    packets: tuple[int, int]                    # TCP packets seen of each side, kept or not
+    first_frame: int
+    last_frame: int
+    first_ns: int
+    last_ns: int
+    reporters: dict[int, bytes]                 # frame of an ICMP error -> address of its sender
