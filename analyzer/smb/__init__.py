@@ -1,0 +1,1 @@
+"""SMB bytes -> messages: framing, headers, NEGOTIATE and its direct sequel."""
