@@ -1,0 +1,213 @@
+"""TCP rows -> the connection of each: Wireshark's tcp.stream, which side sent it, where its bytes lie.
+
+Wireshark 4.0 gives a new number to the first packet between two endpoints, and to a SYN without
+ACK whose sequence number is not the base of what its side sent before on the newest conversation
+between the two. The base of a side is the sequence number of its first packet (SYN), or one less,
+or one less than the first acknowledgement of the other side, whichever comes first; a SYN/ACK with
+another sequence number moves it. Nothing else, time, FIN and RST included, begins a conversation.
+
+A header quoted in an ICMP error is counted like a packet, but sets no base; where it is quoted too
+short for Wireshark to number it, it belongs to a conversation that is there already, or to none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.table import SegmentTable
+from analyzer.tcp.pairs import PairTable, grown
+from analyzer.tcp.reuse import Rows, Sides, turning_rows, walk
+
+# Wireshark reads a TCP header up to its window field before it looks for the conversation.
+NUMBERED_HEADER = 16
+
+# 40 to 56 bytes each: at most 450 MB. A capture with more conversations is a scan or a flood,
+# and conversations beyond this are counted, not numbered.
+MAX_FLOWS = 8_000_000
+
+_NONE = -1
+_NOWHERE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)      # an endpoint whose address has no number
+_SYN, _ACK = 0x02, 0x10
+
+
+class Assignment(NamedTuple):
+    """Where each row of a SegmentTable belongs. Row i of every column is row i of the table."""
+
+    stream: NDArray[np.int64]        # tcp.stream, -1: a short quotation or beyond the limit
+    side: NDArray[np.uint8]          # 0: the sender of the stream's first row; a quotation is its sender's
+    base: NDArray[np.uint32]         # sequence number before the sender's first byte (that of its SYN)
+    peer_base: NDArray[np.uint32]    # the same of the other side: before the first byte acknowledged
+
+
+class FlowTable:
+    """Numbers the rows of a whole capture, chunk after chunk.
+
+    The result does not depend on how the capture is cut into chunks. A row with length < 0 (the
+    segment is shorter than its own header says) sets no base, as in Wireshark. In rows with
+    icmp != 0, `length` may tell how many bytes of the TCP header are quoted, 0 meaning enough, and
+    `flags` may be the quoted ones.
+    """
+
+    def __init__(self, max_flows: int = MAX_FLOWS) -> None:
+        self.streams = 0             # numbers given so far
+        self.unnumbered = 0          # rows of flows beyond max_flows
+        self._max_flows = max_flows
+        self._addresses = PairTable()                       # IPv6: upper and lower half
+        self._pairs = PairTable()                           # endpoint, endpoint -> flow
+        self._stream: NDArray[np.int32] = np.zeros(1024, np.int32)
+        self._opener: NDArray[np.uint8] = np.zeros(1024, np.uint8)    # direction of side 0
+        # By 2 * flow + direction:
+        self._base: NDArray[np.uint32] = np.zeros(2048, np.uint32)
+        self._known: NDArray[np.bool_] = np.zeros(2048, np.bool_)
+
+    def assign(self, segments: SegmentTable) -> Assignment:
+        """The place of each row. Rows come in capture order, each chunk once."""
+        known = len(self._pairs)
+        flow, direction = self._flows(segments)
+        rows = Rows(
+            flow=flow,
+            direction=direction,
+            seq=segments.seq,
+            ack=segments.ack,
+            flags=segments.flags,
+            counts=(segments.icmp == 0) & (segments.length >= 0),
+        )
+        numbered = np.flatnonzero(flow >= 0)
+        if len(numbered) == len(flow):
+            return self._assign(rows, known)
+        part = self._assign(rows.take(numbered), known)
+        result = Assignment(
+            np.full(len(flow), _NONE, np.int64),
+            np.zeros(len(flow), np.uint8),
+            np.zeros(len(flow), np.uint32),
+            np.zeros(len(flow), np.uint32),
+        )
+        result.stream[numbered] = part.stream
+        result.side[numbered] = part.side
+        result.base[numbered] = part.base
+        result.peer_base[numbered] = part.peer_base
+        return result
+
+    def _flows(self, segments: SegmentTable) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """The flow (both directions of an address and port pair) of each row, and which direction."""
+        source, target = self._endpoints(segments)
+        lower, upper = np.minimum(source, target), np.maximum(source, target)
+        before = len(self._pairs)
+        addressed = (lower != _NOWHERE) & (upper != _NOWHERE)
+        short = (segments.icmp != 0) & (segments.length > 0) & (segments.length < NUMBERED_HEADER)
+        adding = addressed & ~short
+        if adding.all():
+            flow = self._pairs.number(lower, upper, self._max_flows)
+        else:
+            flow = np.full(len(segments), _NONE, np.int64)
+            flow[adding] = self._pairs.number(lower[adding], upper[adding], self._max_flows)
+            quoting = np.flatnonzero(addressed & short)
+            flow[quoting] = self._pairs.find(lower[quoting], upper[quoting])
+            # Found, but perhaps only because of a later row of this chunk.
+            first = _first_rows(flow, np.flatnonzero(adding & (flow >= before)), before, len(self._pairs))
+            fresh = quoting[flow[quoting] >= before]
+            flow[fresh[first[flow[fresh] - before] > fresh]] = _NONE
+        self.unnumbered += int(np.count_nonzero((flow < 0) & ~short))
+        flows = len(self._pairs)
+        self._stream = grown(self._stream, flows)
+        self._opener = grown(self._opener, flows)
+        self._base = grown(self._base, 2 * flows)
+        self._known = grown(self._known, 2 * flows)
+        return flow, (source > target).astype(np.uint8)
+
+    def _endpoints(self, segments: SegmentTable) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """One word for each sender and receiver: address and port; IPv6 addresses by their number."""
+        source, target, v6 = segments.src_low, segments.dst_low, segments.v6
+        if v6.any():
+            high = np.stack((segments.src_high[v6], segments.dst_high[v6]), axis=1).ravel()
+            low = np.stack((segments.src_low[v6], segments.dst_low[v6]), axis=1).ravel()
+            number = self._addresses.number(high, low, 2 * self._max_flows)
+            word = np.where(number < 0, _NOWHERE, number.astype(np.uint64) | np.uint64(1 << 47))
+            source, target = source.copy(), target.copy()
+            source[v6], target[v6] = word[::2], word[1::2]
+        ports = segments.src_port.astype(np.uint64), segments.dst_port.astype(np.uint64)
+        return _endpoint(source, ports[0]), _endpoint(target, ports[1])
+
+    def _assign(self, rows: Rows, before: int) -> Assignment:
+        """Rows of numbered flows; flows from `before` on are new in this chunk."""
+        flow, direction = rows.flow, rows.direction
+        slot = 2 * flow + direction
+        newly = self._set_bases(rows, slot)
+        first = _first_rows(flow, np.flatnonzero(flow >= before), before, len(self._pairs))
+        self._opener[before : len(self._pairs)] = direction[first]
+        # Within the chunk a base only changes in flows where one of these SYNs stands.
+        odd = ((rows.flags & _SYN) != 0) & self._known[slot] & (rows.seq != self._base[slot])
+        if odd.any():
+            reused = np.unique(flow[odd])
+            self._known[newly[np.isin(newly >> 1, reused)]] = False
+            return self._assign_reused(rows, slot, first, before, reused)
+        self._stream[before + np.argsort(first)] = np.arange(self.streams, self.streams + len(first))
+        self.streams += len(first)
+        return Assignment(
+            self._stream[flow].astype(np.int64),
+            direction ^ self._opener[flow],
+            self._base[slot],
+            self._base[slot ^ 1],
+        )
+
+    def _set_bases(self, rows: Rows, slot: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Give each side without a base the one its first row here tells. Returns the sides set."""
+        acks = rows.counts & ((rows.flags & _ACK) != 0)
+        side = np.stack((slot, slot ^ 1), axis=1).ravel()
+        telling = np.stack((rows.counts, acks), axis=1).ravel() & ~self._known[side]
+        at = np.flatnonzero(telling)[::-1]       # backwards: of several values the first one stays
+        row = at >> 1
+        own = rows.seq[row] - ((rows.flags[row] & _SYN) == 0).astype(np.uint32)
+        self._base[side[at]] = np.where(at & 1, rows.ack[row] - np.uint32(1), own)
+        self._known[side[at]] = True
+        return side[at]
+
+    def _assign_reused(
+        self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.int64]
+    ) -> Assignment:
+        """The same where in the flows `reused` a SYN comes that does not fit: these row by row."""
+        story = np.flatnonzero(np.isin(rows.flow, reused))
+        story = story[np.argsort(rows.flow[story], kind="stable")]
+        turns = turning_rows(rows, story)
+        turning = story[turns]
+        found = walk(rows, turning, Sides(self._opener, self._base, self._known), before)
+        began = np.setdiff1d(np.arange(before, len(self._pairs)), reused)
+        origins = found.origin[found.origin >= 0]
+        creating = np.unique(np.concatenate((first[began - before], origins)))
+        self._stream[began] = self.streams + np.searchsorted(creating, first[began - before])
+        number = np.where(
+            found.origin >= 0,
+            self.streams + np.searchsorted(creating, found.origin),
+            self._stream[rows.flow[turning]],
+        )
+        self._stream[rows.flow[turning]] = number        # of several the last one stays
+        self.streams += len(creating)
+        result = Assignment(
+            self._stream[rows.flow].astype(np.int64),
+            rows.direction ^ self._opener[rows.flow],
+            self._base[slot],
+            self._base[slot ^ 1],
+        )
+        last = np.cumsum(turns) - 1
+        own = rows.direction[story]
+        bases = found.bases[last]
+        result.stream[story] = number[last]
+        result.side[story] = own ^ found.opener[last]
+        result.base[story] = np.where(own, bases[:, 1], bases[:, 0])
+        result.peer_base[story] = np.where(own, bases[:, 0], bases[:, 1])
+        return result
+
+
+def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:
+    """The first of `rows` in each of the flows from start to end."""
+    first = np.zeros(end - start, np.int64)
+    first[flow[rows[::-1]] - start] = rows[::-1]
+    return first
+
+
+def _endpoint(address: NDArray[np.uint64], port: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    word = (address << np.uint64(16)) | port
+    return np.where(address == _NOWHERE, _NOWHERE, word)
