@@ -8,9 +8,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+_NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+class Cut(NamedTuple):
+    """Where and why reading stopped before the end of the capture."""
+
+    offset: int              # byte in the file, after decompression
+    reason: str
+    option: str = ""         # the option that lifts it, where a limit ended the reading and not the file
+
+
+class Frames(NamedTuple):
+    """What a record walk found in one piece of a capture: where each frame lies in it."""
+
+    start: NDArray[np.int64]
+    captured: NDArray[np.int64]
+    original: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    link_type: NDArray[np.int32]
+    consumed: int            # bytes walked over; what begins here is not whole yet, or broken
+    need: int                # bytes, from there, that the next record has; more than there are
+    broken: str = ""         # why that record can never be read; empty where it may only lack bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +60,11 @@ class SegmentTable:
     Addresses are two words in host order: IPv6 its upper and lower half, IPv4 zero and the
     32-bit value; `v6` tells them apart. A quoted header (icmp != 0) has the addresses, ports and
     sequence number of the packet it quotes; ack, flags and payload of it are zero.
+
+    Wireshark 4.0 looks a TCP header up in its conversations as soon as 16 bytes of it are there,
+    and before it looks at the header length. So a row may have a tcp.stream and no tcp.len
+    (`unsized`), and a header quoted in an ICMP error takes part in the numbering like any other
+    if 16 bytes of it are quoted, else (`unnumbered`, the usual 8 bytes) it has no tcp.stream.
     """
 
     data: NDArray[np.uint8]          # what `payload` points into; may hold more than the chunk
@@ -58,6 +87,11 @@ class SegmentTable:
     icmp: NDArray[np.uint16]         # 0, or type << 8 | code of the ICMP error that quotes
     reporters: Mapping[int, bytes] = field(default_factory=dict)
     # frame of a quoting ICMP error -> address of its sender, 4 or 16 bytes
+    unnumbered: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
+    # rows, ascending, that get no tcp.stream of their own: fewer than 16 bytes of header quoted
+    unsized: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
+    # rows, ascending, without tcp.len: all quoted headers, bogus header lengths, lone first
+    # fragments. Wireshark numbers them but takes no base sequence number from them.
 
     def __len__(self) -> int:
         return len(self.frame)

@@ -1,0 +1,35 @@
+"""Records of fixed form at many places of a chunk -> columns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def gather(data: NDArray[np.uint8], at: NDArray[np.int64], record: np.dtype[Any]) -> NDArray[Any]:
+    """The `record` that begins at each place, shape (len(at),); bytes past the end of data are zero.
+
+    at: places >= 0, in any order, aligned or not.
+    """
+    # A view with a stride of one byte has a record at every place. Copying its items as opaque
+    # bytes takes 5 ns each; field by field, or as a two-dimensional fancy index, 40.
+    size = record.itemsize
+    last = len(data) - size
+    if last >= 0 and (not len(at) or int(at.max()) <= last):
+        return _at(data, at, size).view(record)
+    beyond = max(last + 1, 0)
+    tail = np.zeros(2 * size, np.uint8)
+    tail[:len(data) - beyond] = data[beyond:]
+    rows = np.zeros(len(at), f"V{size}")
+    inside = at <= last
+    if inside.any():
+        rows[inside] = _at(data, at[inside], size)
+    rows[~inside] = _at(tail, np.minimum(at[~inside] - beyond, size), size)
+    return rows.view(record)
+
+
+def _at(data: NDArray[np.uint8], at: NDArray[np.int64], size: int) -> NDArray[Any]:
+    every = np.ndarray((len(data) - size + 1,), f"V{size}", buffer=data, strides=(1,))
+    return every[at]

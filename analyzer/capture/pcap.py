@@ -1,0 +1,136 @@
+"""Classic pcap records -> where each frame lies. draft-ietf-opsawg-pcap"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.gather import gather
+from analyzer.capture.table import Frames
+from analyzer.errors import CaptureError
+
+FILE_HEADER = 24
+
+MAX_FRAME = 262_144
+"""Wireshark's largest frame; a record that claims more is broken."""
+MAX_LARGE_FRAME = 128 << 20
+LARGE_LINK_TYPES = frozenset({231, 249})       # D-Bus, USBPcap: their frames may be that large
+
+
+class _Form(NamedTuple):
+    """What a magic number says of the records that follow."""
+
+    order: str
+    header: int              # bytes before each frame
+    nanoseconds: int         # in one unit of the time stamp's second word
+
+
+_FORMS = {
+    bytes.fromhex("d4c3b2a1"): _Form("<", 16, 1000),
+    bytes.fromhex("a1b2c3d4"): _Form(">", 16, 1000),
+    bytes.fromhex("4d3cb2a1"): _Form("<", 16, 1),
+    bytes.fromhex("a1b23c4d"): _Form(">", 16, 1),
+    # Kuznetzov's patched libpcap: interface, protocol and packet type follow the two lengths.
+    bytes.fromhex("34cdb2a1"): _Form("<", 24, 1000),
+    bytes.fromhex("a1b2cd34"): _Form(">", 24, 1000),
+}
+
+
+def is_pcap(head: bytes) -> bool:
+    """Whether these first bytes are a classic pcap's."""
+    return head[:4] in _FORMS
+
+
+def largest_frame(link_type: int) -> int:
+    """The most bytes that a frame of this link type can have in a sound capture."""
+    return MAX_LARGE_FRAME if link_type in LARGE_LINK_TYPES else MAX_FRAME
+
+
+class PcapWalker:
+    """Walks the records of one file. `head` is its 24-byte header.
+
+    Raises CaptureError for a version that has other records.
+    """
+
+    format = "pcap"
+
+    def __init__(self, head: bytes) -> None:
+        form = _FORMS[head[:4]]
+        if len(head) < FILE_HEADER:
+            raise CaptureError(f"pcap header is cut short: {len(head)} of {FILE_HEADER} bytes")
+        order = form.order
+        major, minor, *_, network = struct.unpack(f"{order}HHIIII", head[4:FILE_HEADER])
+        if major != 2 or minor > 4:
+            raise CaptureError(f"pcap version {major}.{minor} is not known", 4)
+        # Before 2.3 the two lengths stood in the other order, as Wireshark has it.
+        captured, original = (8, 12) if minor >= 3 else (12, 8)
+        self.link_type = network & 0xFFFF          # the upper half tells of an FCS
+        self.consumes = FILE_HEADER                # bytes of the file before the first record
+        self._form = form
+        self._length_at = captured
+        self._length = struct.Struct(f"{order}I")
+        word = np.dtype(f"{order}u4")
+        self._record = np.dtype({
+            "names": ["seconds", "fraction", "captured", "original"],
+            "formats": [word] * 4,
+            "offsets": [0, 4, captured, original],
+            "itemsize": 16,
+        })
+
+    def walk(self, chunk: NDArray[np.uint8]) -> Frames:
+        """The whole records of a chunk that begins at a record."""
+        header = self._form.header
+        limit = largest_frame(self.link_type)
+        places = self._places(memoryview(chunk))
+        at = np.fromiter(places, np.int64, len(places))
+        at -= self._length_at
+        fields = gather(chunk, at, self._record)
+        start = at + header
+        captured = fields["captured"].astype(np.int64)
+        broken = ""
+        need = header
+        consumed = 0
+        if len(at):
+            # Every record but the last is followed by another, so only the last may lack bytes.
+            # A length that no frame has leads the walk astray: what comes after it is dropped.
+            count = len(at)
+            if int(captured.max()) > limit:
+                count = int(np.argmax(captured > limit))
+                broken = f"a record of {captured[count]} bytes; the largest frame has {limit}"
+            elif int(start[-1] + captured[-1]) > len(chunk):
+                count -= 1
+            if count < len(at):
+                consumed = int(at[count])
+                need = header if broken else header + int(captured[count])
+                at, start, captured, fields = at[:count], start[:count], captured[:count], fields[:count]
+            else:
+                consumed = int(start[-1] + captured[-1])
+        time = fields["seconds"].astype(np.int64)
+        time *= 1_000_000_000
+        time += fields["fraction"].astype(np.int64) * self._form.nanoseconds
+        return Frames(
+            start, captured, fields["original"].astype(np.int64), time,
+            np.full(len(at), self.link_type, np.int32), consumed, need, broken,
+        )
+
+    def _places(self, chunk: memoryview) -> list[int]:
+        """Where the lengths stand of all records whose header is whole, in order."""
+        # The only loop over all frames of a capture: nothing is checked in it but the end of the
+        # chunk, which unpack_from does by itself.
+        places: list[int] = []
+        append = places.append
+        length = self._length.unpack_from
+        header = self._form.header
+        at = self._length_at
+        chunk = chunk[:max(len(chunk) - header + at + 4, 0)]
+        try:
+            while True:
+                size, = length(chunk, at)
+                append(at)
+                at += size + header
+        except struct.error:
+            pass
+        return places

@@ -1,0 +1,143 @@
+"""Source -> PacketTable chunks, and afterwards what is to be said of the capture as a whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
+from analyzer.capture.pcapng import MAX_BLOCK, PcapngWalker, is_pcapng
+from analyzer.capture.source import Source
+from analyzer.capture.table import Cut, Frames, PacketTable
+from analyzer.errors import CaptureError
+
+CHUNK = 8 << 20
+"""Bytes read at a time, into memory that is used again; only a larger record makes it larger."""
+
+
+class CaptureSummary(NamedTuple):
+    """What a whole capture is. Known when its last table has been taken.
+
+    first_ns and last_ns are the earliest and the latest time, None where no frame has one.
+    """
+
+    format: str                          # "pcap", "pcapng", "snoop" or "netmon"
+    compression: str                     # "gzip", "zstd", "lz4" or ""
+    packets: int
+    first_ns: int | None
+    last_ns: int | None
+    cut: Cut | None                      # None: read to its end
+    link_types: tuple[int, ...]          # LINKTYPE_ values of its frames, ascending; -1: not declared
+    snapped: int                         # frames of which fewer bytes were captured than sent
+    drops: int                           # packets the capturing system says it lost
+    names: dict[bytes, str]              # address, 4 or 16 bytes -> host name
+
+
+class Walker(Protocol):
+    """Sans-IO reader of one format's records."""
+
+    format: str
+    consumes: int                        # bytes of file header, before the first record
+
+    def walk(self, chunk: NDArray[np.uint8]) -> Frames:
+        """The whole records of a chunk that begins at a record."""
+
+
+class CaptureReader:
+    """Reads one capture, once. `summary` is set when `tables` is exhausted."""
+
+    def __init__(self, source: Source) -> None:
+        self._source = source
+        self.summary: CaptureSummary | None = None
+
+    def tables(self) -> Iterator[PacketTable]:
+        """The frames in capture order, a chunk at a time; each table is valid until the next.
+
+        Raises CaptureError where not a single record can be read: no capture, or none that is known.
+        """
+        source = self._source
+        buffer = np.empty(CHUNK, np.uint8)
+        filled = source.readinto(memoryview(buffer))
+        walker = self._walker(buffer, filled)
+        begin = walker.consumes                       # of what is not walked yet
+        base = 0                                      # file offset of buffer[0]
+        packets = snapped = 0
+        times: list[int] = []
+        links: set[int] = set()
+        ended = filled < len(buffer)
+        while True:
+            chunk = buffer[begin:filled]
+            frames = walker.walk(chunk)
+            if len(frames.start):
+                yield PacketTable(packets + 1, chunk, *frames[:5])
+                packets += len(frames.start)
+                snapped += int(np.count_nonzero(frames.captured < frames.original))
+                times = _span(times, frames.time_ns)
+                links.update(_distinct(frames.link_type))
+            begin += frames.consumed
+            left = filled - begin
+            if frames.broken or ended:
+                break
+            if frames.need > len(buffer):
+                grown = np.empty(frames.need + CHUNK, np.uint8)
+                grown[:left] = buffer[begin:filled]
+                buffer = grown
+            else:
+                buffer[:left] = buffer[begin:filled]
+            base += begin
+            begin = 0
+            filled = left + source.readinto(memoryview(buffer)[left:])
+            ended = filled < len(buffer)
+        cut = self._cut(base + begin, left, frames)
+        if cut is not None and not packets and walker.format != "pcapng" and begin + base == walker.consumes:
+            raise CaptureError(cut.reason, cut.offset)
+        self.summary = CaptureSummary(
+            walker.format, source.compression, packets,
+            times[0] if times else None, times[1] if times else None,
+            cut, tuple(sorted(links)), snapped,
+            walker.drops if isinstance(walker, PcapngWalker) else 0,
+            walker.names if isinstance(walker, PcapngWalker) else {},
+        )
+
+    def _walker(self, buffer: NDArray[np.uint8], filled: int) -> Walker:
+        source = self._source
+        head = buffer[:min(filled, 4096)].tobytes()
+        if is_pcap(head):
+            return PcapWalker(head[:FILE_HEADER])
+        if is_pcapng(head):
+            return PcapngWalker()
+        if source.cut is not None and filled < 12:
+            raise CaptureError(source.cut.reason, filled)
+        if not filled:
+            raise CaptureError("empty file (0 bytes)")
+        raise CaptureError(f"not a capture: it begins with {head[:8].hex(' ')}")
+
+    def _cut(self, offset: int, left: int, frames: Frames) -> Cut | None:
+        cut = self._source.cut
+        if frames.broken:
+            return Cut(offset, frames.broken)
+        if cut is not None:
+            return Cut(offset, cut.reason, cut.option)
+        if left:
+            return Cut(offset, f"cut in the middle of a record: {left} of {frames.need} bytes")
+        return None
+
+
+def _span(times: list[int], column: NDArray[np.int64]) -> list[int]:
+    """Earliest and latest time so far. A simple packet block has no time, which is written as zero."""
+    earliest = int(column.min())
+    if earliest == 0:
+        column = column[column != 0]
+        if not len(column):
+            return times
+        earliest = int(column.min())
+    latest = int(column.max())
+    return [min(times[0], earliest), max(times[1], latest)] if times else [earliest, latest]
+
+
+def _distinct(column: NDArray[np.int32]) -> list[int]:
+    first = int(column[0])
+    return [first] if (column == first).all() else [int(value) for value in np.unique(column)]

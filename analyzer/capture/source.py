@@ -1,0 +1,176 @@
+"""A path, "-" or an open binary file -> the capture's bytes, decompressed; the only opening of captures."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO, NamedTuple
+
+from analyzer.capture.compression import Broken, compression_of, pieces
+from analyzer.capture.table import Cut
+from analyzer.errors import CaptureError
+
+
+class Limits(NamedTuple):
+    """What reading one capture may cost.
+
+    A decompressed byte count above `max_decompressed`, or, past the first `ratio_after` bytes,
+    above `max_ratio` times the compressed bytes read, ends the reading: capture files shrink
+    ten- or twentyfold, so 250 is no capture but a bomb.
+    """
+
+    max_decompressed: int = 64 << 30
+    max_ratio: int = 250
+    ratio_after: int = 1 << 30
+
+
+class Source:
+    """The decompressed bytes of one capture, read forward once.
+
+    name: as given; compression: "gzip", "zstd", "lz4" or ""; size: bytes of the file as it is
+    stored, 0 where that is not known; read: stored bytes read so far; delivered: decompressed
+    bytes handed out; cut: None, or why the bytes end before the stored file does.
+    """
+
+    def __init__(self, name: str, file: BinaryIO, limits: Limits, *, owned: bool, size: int = 0) -> None:
+        self.name = name
+        self.size = size
+        self.read = 0
+        self.delivered = 0
+        self.cut: Cut | None = None
+        self._file = file
+        self._owned = owned
+        self._limits = limits
+        self._failed = ""
+        self._produced = 0
+        # A library's file may lack readinto; plain files, pipes and BytesIO have it.
+        self._fill = getattr(file, "readinto", None)
+        self._held = memoryview(self._stored(4))
+        self.compression = compression_of(self._held.tobytes())
+        self._pieces: Iterator[bytes] | None = None
+        if self.compression:
+            self._head = self._held.tobytes()
+            self._held = memoryview(b"")
+            self._pieces = pieces(self.compression, self._compressed)
+
+    def readinto(self, view: memoryview) -> int:
+        """Fill `view` from its start; fewer bytes only at the end of the capture. Sets `cut`."""
+        filled = 0
+        wanted = len(view)
+        while filled < wanted:
+            if self._held:
+                count = min(len(self._held), wanted - filled)
+                view[filled:filled + count] = self._held[:count]
+                self._held = self._held[count:]
+                filled += count
+            elif self._pieces is None:
+                count = self._stored_into(view[filled:])
+                if not count:
+                    break
+                filled += count
+            elif not self._next_piece():
+                break
+        self.delivered += filled
+        if self._failed and self.cut is None and filled < wanted:
+            self.cut = Cut(self.delivered, self._failed)
+        return filled
+
+    def close(self) -> None:
+        """Close the file if this source opened it."""
+        if self._owned:
+            self._file.close()
+
+    def __enter__(self) -> Source:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _next_piece(self) -> bool:
+        """Hold the next decompressed piece, or note why there is none."""
+        assert self._pieces is not None
+        if self._failed or self.cut is not None:
+            return False
+        limits = self._limits
+        room = limits.max_decompressed - self._produced
+        if room <= 0 or (
+            self._produced >= limits.ratio_after and self._produced > limits.max_ratio * self.read
+        ):
+            self.cut = Cut(
+                self._produced,
+                f"{self.compression} data grow beyond the limit: {self.read} bytes became {self._produced}",
+                option="--max-decompressed",
+            )
+            return False
+        try:
+            piece = next(self._pieces, None)
+        except Broken as broken:
+            self._failed = f"{broken} (byte {self.read} of the compressed file)"
+            piece = None
+        if piece is None:
+            return False
+        self._held = memoryview(piece)[:room]
+        self._produced += len(self._held)
+        return True
+
+    def _compressed(self, size: int) -> bytes:
+        """So many bytes as stored, fewer only at the end: what the decoders read with."""
+        data = self._head[:size]
+        self._head = self._head[size:]
+        return data + self._stored(size - len(data)) if len(data) < size else data
+
+    def _stored(self, size: int) -> bytes:
+        data = bytearray(size)
+        view = memoryview(data)
+        filled = 0
+        while filled < size:
+            count = self._stored_into(view[filled:])
+            if not count:
+                break
+            filled += count
+        return bytes(view[:filled])
+
+    def _stored_into(self, view: memoryview) -> int:
+        """One read of the file. An error of the system ends the capture there, as a cut does."""
+        try:
+            if self._fill is not None:
+                count = int(self._fill(view) or 0)
+            else:
+                data = self._file.read(len(view))
+                count = len(data)
+                view[:count] = data
+        except OSError as error:
+            self._failed = f"cannot be read further: {error.strerror or error}"
+            return 0
+        self.read += count
+        return count
+
+
+def open_source(capture: str | os.PathLike[str] | BinaryIO, limits: Limits | None = None) -> Source:
+    """Open a capture: a path, "-" for standard input, or an open binary file (left open).
+
+    Raises CaptureError where it cannot be opened or its first byte cannot be read.
+    """
+    limits = limits or Limits()
+    if not isinstance(capture, str | os.PathLike):
+        source = Source(str(getattr(capture, "name", "-")), capture, limits, owned=False)
+    elif os.fspath(capture) == "-":
+        if sys.stdin is None:
+            raise CaptureError("there is no standard input")
+        source = Source("-", sys.stdin.buffer, limits, owned=False)
+    else:
+        name = os.fspath(capture)
+        try:
+            file = open(name, "rb", buffering=0)  # noqa: SIM115 (the source closes it)
+            size = os.fstat(file.fileno()).st_size
+        except (OSError, ValueError) as error:
+            raise CaptureError(getattr(error, "strerror", None) or str(error)) from error
+        source = Source(name, file, limits, owned=True, size=size)  # type: ignore[arg-type]  # FileIO reads
+    if source._failed and not source.read:  # noqa: SLF001 (nothing was read: not a cut but no capture)
+        source.close()
+        raise CaptureError(source._failed)  # noqa: SLF001
+    return source
