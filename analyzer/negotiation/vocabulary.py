@@ -172,7 +172,6 @@ _NEGOTIATION: Final = (
          "the client offered encryption: capability at 3.0/3.0.2, or a cipher at 3.1.1"),
     Fact("connection.server_can_encrypt", "bool",
          "the answer grants encryption: capability at 3.0/3.0.2, or a cipher other than 0 at 3.1.1"),
-    Fact("connection.strict_context_order", "bool", "a request context lies elsewhere than right behind the dialects"),
 )
 
 _SEQUEL: Final = (
@@ -237,7 +236,6 @@ _OTHERS: Final = (
     Fact("others.old_contexts_accepted", "bool",
          "the server accepted another client's NEGOTIATE that had no contexts above 0x0003"),
     Fact("others.zero_guid", "bool", "the server's ServerGuid on another connection is all zero"),
-    Fact("others.altered", "bool", "another capture point shows the same NEGOTIATE with other bytes"),
 )
 
 VOCABULARY: Final[Mapping[str, Fact]] = {
@@ -248,8 +246,8 @@ VOCABULARY: Final[Mapping[str, Fact]] = {
 
 # Which frames a rule may name as its evidence; story.py fills them.
 EVIDENCE: Final = (
-    "syn", "syn-ack", "reset", "fin", "icmp", "close", "first", "client-first", "server-first",
+    "syn", "syn-ack", "reset", "fin", "icmp", "close", "first", "client-first", "server-first", "first-command",
     "request", "response", "first-request", "first-response", "netbios",
     "session-setup", "session-setup-response", "tree-connect", "tree-connect-response",
-    "validate", "validate-response", "gap", "snapped", "last", "resent", "other",
+    "validate", "validate-response", "gap", "snapped", "last", "resent",
 )

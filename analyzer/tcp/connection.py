@@ -126,3 +126,4 @@ class Connection:
     first_ns: int
     last_ns: int
     reporters: dict[int, bytes]                 # frame of an ICMP error -> address of its sender
+    bases: tuple[int | None, int | None] = (None, None)   # sequence number of each side's stream offset 0

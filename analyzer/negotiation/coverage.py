@@ -1,0 +1,131 @@
+"""What the capture shows of a connection and what it hides, and how TCP began.
+
+A fact is None where the capture cannot show it: nothing here turns absence into a verdict.
+[RFC 9293] 3.5 for the handshake, 3.10.7 for what RST answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Segment
+
+# ICMP and ICMPv6 errors that say "this never arrived"; code 4 and type 2 are path MTU discovery.
+UNREACHABLE = frozenset(
+    [3 << 8 | code for code in (0, 1, 3, 9, 10, 13)] + [1 << 8 | code for code in range(8)]
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Handshake:
+    """How TCP came up, or did not. Frames are None where the segment was not captured."""
+
+    syns: tuple[Segment, ...]
+    syn_ack: Segment | None
+    refusal: Segment | None              # the RST that answered the SYN
+    icmp: Segment | None                 # the ICMP error that quotes the SYN
+    up: bool | None
+    round_trip_ns: int | None
+
+    @property
+    def repeated(self) -> bool:
+        """The same SYN was sent more than once."""
+        return len(self.syns) > 1 and any(s.seq == self.syns[0].seq for s in self.syns[1:])
+
+
+def handshake_of(connection: Connection, client: int) -> Handshake:
+    """Read the handshake from the segments of a connection whose client is a known side."""
+    mine = [s for s in connection.segments if s.side == client]
+    theirs = [s for s in connection.segments if s.side != client]
+    syns = tuple(s for s in mine if s.flags & (SYN | ACK) == SYN and not s.icmp)
+    syn_ack = next((s for s in theirs if s.flags & (SYN | ACK) == SYN | ACK), None)
+    icmp = next(
+        (s for s in connection.segments if s.icmp in UNREACHABLE and any(s.seq == y.seq for y in syns)),
+        None,
+    )
+    kept = [s for s in connection.segments if not s.icmp]
+    talked = any(not s.flags & (SYN | RST) for s in kept) or sum(connection.packets) > len(kept)
+    up: bool | None = None
+    if syn_ack is not None or talked:
+        up = True
+    elif syns:
+        up = False
+    refusal = None
+    if up is False:
+        answers = {(s.seq + 1 + s.length) & 0xFFFFFFFF for s in syns} | {
+            (s.seq + 1) & 0xFFFFFFFF for s in syns
+        }
+        refusal = next(
+            (s for s in theirs if s.flags & (RST | ACK) == RST | ACK and s.ack in answers), None
+        )
+    round_trip = None
+    if syn_ack is not None and syns:
+        sent = max((s.time_ns for s in syns if s.frame < syn_ack.frame), default=None)
+        round_trip = None if sent is None else max(0, syn_ack.time_ns - sent)
+    return Handshake(syns, syn_ack, refusal, icmp, up, round_trip)
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What is missing. `client` and `server` are sides of the connection.
+
+    *_from: stream offset of the first byte that is missing, None where nothing is.
+    *_snapped: that first missing byte was cut off by the snap length.
+    """
+
+    both_sides: bool
+    one_sided: bool
+    start_seen: bool                     # the handshake was captured, so offset 0 is the first byte
+    client_from: int | None
+    client_snapped: bool
+    server_from: int | None
+    server_snapped: bool
+
+    @property
+    def whole(self) -> bool:
+        """Nothing is missing on either side."""
+        return self.both_sides and self.client_from is None and self.server_from is None
+
+
+def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Coverage:
+    """What the capture misses of a connection."""
+    server = 1 - client
+    both = all(connection.packets)
+    heard = server if connection.packets[server] else client
+    acknowledges = any(
+        s.side == heard and s.flags & ACK and not s.flags & RST for s in connection.segments
+    )
+    gaps = [min(stream.gaps, default=None) for stream in connection.streams]
+    missing, server_missing = gaps[client], gaps[server]
+    return Coverage(
+        both_sides=both,
+        one_sided=not both and acknowledges,
+        start_seen=bool(handshake.syns) or handshake.syn_ack is not None,
+        client_from=None if missing is None else missing.start,
+        client_snapped=missing is not None and missing.snapped,
+        server_from=None if server_missing is None else server_missing.start,
+        server_snapped=server_missing is not None and server_missing.snapped,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """The first FIN or RST after TCP was up, and what it answered.
+
+    by_client: who sent it. expects: sequence number the closing segment carries.
+    """
+
+    by_client: bool
+    reset: bool
+    segment: Segment
+
+
+def ending_of(connection: Connection, client: int, handshake: Handshake) -> Ending | None:
+    """How the connection ended, None where the capture shows no end."""
+    if not handshake.up:
+        return None
+    for segment in connection.segments:
+        if segment.icmp or not segment.flags & (FIN | RST):
+            continue
+        return Ending(segment.side == client, bool(segment.flags & RST), segment)
+    return None

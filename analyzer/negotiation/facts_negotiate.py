@@ -1,0 +1,206 @@
+"""Story -> facts about the NEGOTIATE itself: offer against answer, faults, waiting, clocks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from analyzer.negotiation.exchange import Placed
+from analyzer.negotiation.facts_transport import (
+    SECOND,
+    asked_in_vain,
+    command_label,
+    first_message,
+    opens_with_negotiate,
+)
+from analyzer.negotiation.faults import dialect_fault, request_fault, response_fault, small_sizes
+from analyzer.negotiation.story import Story
+from analyzer.negotiation.vocabulary import Value
+from analyzer.smb import constants, smb1, smb2
+from analyzer.tcp.connection import ACK, RST
+
+Item = tuple[str, Value]
+
+PATIENCE_NS = 5 * SECOND             # an unanswered request counts as such from here on
+SLOW_NS = 1 * SECOND                 # an answer later than this is worth a warning
+SKEW_NS = 300 * SECOND               # Kerberos tolerates five minutes. RFC 4120 1.6
+FROZEN_NS = SECOND // 10             # a clock that does not move in this time is no clock
+RESENDS = 3                          # TCP retransmissions that no peer with an answer would see
+DUPLICATE_NS = SECOND // 100         # copies closer than this are a mirror port's, not TCP's
+# Captures without a clock begin at 1970; Windows' own epoch is 1601.
+PLAUSIBLE_NS = 631_152_000 * SECOND  # 1990-01-01
+FILETIME_EPOCH = 116_444_736_000_000_000
+
+
+def seconds(duration_ns: int) -> str:
+    """A duration for people: "8.0 s", "12 ms"."""
+    if duration_ns >= SECOND:
+        return f"{duration_ns / SECOND:.1f} s"
+    return f"{duration_ns / 1_000_000:.0f} ms"
+
+
+def negotiate_facts(story: Story) -> Iterator[Item]:
+    """What stands under connection. and speaks of the NEGOTIATE."""
+    asked = [e.request for e in story.exchanges if e.request is not None]
+    yield "connection.negotiates", len(asked)
+    first = opens_with_negotiate(story)
+    if first is not None:
+        yield "connection.first_is_negotiate", first
+    opening = first_message(story, client=True)
+    if opening is not None:
+        yield "connection.first_command", command_label(opening)
+    yield "connection.second_negotiate", any(not e.expected for e in story.exchanges)
+    yield from _waiting_facts(story)
+    yield from _offer_facts(story, asked)
+    yield from _answer_facts(story)
+    yield from _clock_facts(story)
+
+
+def _waiting_facts(story: Story) -> Iterator[Item]:
+    request, response, ending = story.request, story.response, story.ending
+    in_vain = asked_in_vain(story)
+    if in_vain is not None:
+        yield "connection.answered", not in_vain
+    if request is None:
+        return
+    late = (
+        response is not None
+        and ending is not None
+        and ending.by_client
+        and response.frame > ending.segment.frame
+    )
+    yield "connection.answered_late", late
+    if in_vain or late:
+        until = story.capture_end_ns if ending is None else ending.segment.time_ns
+        waited = max(0, until - request.time_ns)
+        yield "connection.waited_5s", waited >= PATIENCE_NS
+        yield "connection.waited", seconds(waited)
+    elif response is not None:
+        took = max(0, response.time_ns - request.time_ns)
+        yield "connection.slow", took - (story.handshake.round_trip_ns or 0) > SLOW_NS
+        yield "connection.response_time", seconds(took)
+    yield from _delivery_facts(story, request)
+
+
+def _delivery_facts(story: Story, request: Placed) -> Iterator[Item]:
+    base = story.connection.bases[story.client_side]
+    if base is None:
+        return
+    start = (base + request.message.at) & 0xFFFFFFFF
+    size = request.message.end - request.message.at
+    theirs = [s for s in story.connection.segments if s.side != story.client_side and not s.icmp]
+    if theirs:
+        yield (
+            "connection.request_acked",
+            any(
+                s.flags & ACK and not s.flags & RST and size <= (s.ack - start) & 0xFFFFFFFF < 0x80000000
+                for s in theirs
+            ),
+        )
+    sent = [
+        s.time_ns
+        for s in story.connection.segments
+        if s.side == story.client_side and not s.icmp and (start - s.seq) & 0xFFFFFFFF < s.length
+    ]
+    copies = 1 + sum(later - earlier >= DUPLICATE_NS for earlier, later in pairwise(sent))
+    yield "connection.request_resent", copies > RESENDS
+
+
+def _offer_facts(story: Story, asked: list[Placed]) -> Iterator[Item]:
+    if asked:
+        yield "connection.offered", ", ".join(story.offered) or "nothing"
+        bodies = [p.message.body for p in asked]
+        known = [b for b in bodies if isinstance(b, smb1.NegotiateRequest | smb2.NegotiateRequest)]
+        if len(known) == len(bodies):
+            yield "connection.offers_smb2", any(_offers_smb2(b) for b in known)
+            yield (
+                "connection.offers_311",
+                any(isinstance(b, smb2.NegotiateRequest) and constants.SMB_3_1_1 in b.dialects for b in known),
+            )
+    fault = request_fault(story.request)
+    if fault is not None:
+        yield "connection.request_fault", fault[0]
+        yield "connection.request_fault_detail", fault[1]
+    body = None if story.request is None else story.request.message.body
+    if isinstance(body, smb2.NegotiateRequest) and story.request and story.request.message.complete:
+        types = [c.type for c in body.contexts or ()]
+        yield "connection.preauth_repeated", types.count(constants.PREAUTH_INTEGRITY) > 1
+        yield "connection.newer_contexts", any(t > constants.COMPRESSION for t in types)
+
+
+def _offers_smb2(body: smb1.NegotiateRequest | smb2.NegotiateRequest) -> bool:
+    if isinstance(body, smb2.NegotiateRequest):
+        return True
+    return any(name.startswith("SMB 2.") for name in body.dialects)
+
+
+def _answer_facts(story: Story) -> Iterator[Item]:
+    if story.dialect is not None:
+        yield "connection.selected", story.dialect
+    last = next((e for e in reversed(story.exchanges) if e.response is not None), None)
+    if last is None or last.response is None:
+        return
+    fault = response_fault(last)
+    if fault is not None:
+        yield "connection.response_fault", fault[0]
+        yield "connection.response_fault_detail", fault[1]
+    body = last.response.message.body
+    if not isinstance(body, smb2.NegotiateResponse):
+        return
+    if body.dialect is not None and last.request is not None and not last.response.message.status:
+        yield "connection.dialect_offered", dialect_fault(last, body) is None
+    small = small_sizes(body)
+    if small is not None:
+        yield "connection.small_sizes", small
+    yield from _encryption_facts(story, body)
+
+
+def _encryption_facts(story: Story, answer: smb2.NegotiateResponse) -> Iterator[Item]:
+    dialect = answer.dialect
+    asked = None if story.request is None else story.request.message.body
+    if isinstance(asked, smb2.NegotiateRequest):
+        ciphers = [i for c in asked.contexts or () if c.type == constants.ENCRYPTION for i in c.ids]
+        flag = bool((asked.capabilities or 0) & constants.CAP_ENCRYPTION)
+        can = {constants.SMB_3_1_1: bool(ciphers), constants.SMB_3_0: flag, constants.SMB_3_0_2: flag}
+        three = any(d >= constants.SMB_3_0 for d in asked.dialects)
+        yield "connection.client_can_encrypt", can.get(dialect or 0, three and (flag or bool(ciphers)))
+    elif isinstance(asked, smb1.NegotiateRequest):
+        yield "connection.client_can_encrypt", False
+    if dialect is None or story.response is None or not story.response.message.complete:
+        return
+    granted = any(
+        i for c in answer.contexts or () if c.type == constants.ENCRYPTION for i in c.ids
+    )
+    flag = bool((answer.capabilities or 0) & constants.CAP_ENCRYPTION)
+    yield (
+        "connection.server_can_encrypt",
+        granted if dialect == constants.SMB_3_1_1 else flag and dialect >= constants.SMB_3_0,
+    )
+
+
+def server_clock_ns(placed: Placed) -> int | None:
+    """The server's clock in an answer, nanoseconds since 1970; None where it gives none."""
+    body = placed.message.body
+    if not isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) or not body.system_time:
+        return None
+    return (body.system_time - FILETIME_EPOCH) * 100
+
+
+def _clock_facts(story: Story) -> Iterator[Item]:
+    if story.client.address == story.server.address:
+        return
+    told = [
+        (clock, e.response)
+        for e in story.exchanges
+        if e.response is not None and (clock := server_clock_ns(e.response)) is not None
+    ]
+    if not told:
+        return
+    clock, placed = told[-1]
+    if placed.time_ns < PLAUSIBLE_NS or any(
+        other == clock and abs(p.time_ns - placed.time_ns) > FROZEN_NS for other, p in told
+    ):
+        return
+    skew = clock - placed.time_ns
+    yield "connection.skewed", abs(skew) > SKEW_NS
+    yield "connection.skew", f"{seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the capture"

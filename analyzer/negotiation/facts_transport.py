@@ -1,0 +1,188 @@
+"""Story -> facts about TCP: how the connection began, what the capture hides, how it ended."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from analyzer.negotiation.exchange import Placed, State
+from analyzer.negotiation.pairing import is_negotiate
+from analyzer.negotiation.story import Story, selected_dialect
+from analyzer.negotiation.vocabulary import Value
+from analyzer.smb import constants
+from analyzer.tcp.connection import Endpoint
+
+Item = tuple[str, Value]
+SECOND = 1_000_000_000
+# Shorter than any server's idle time-out, longer than a busy accept().
+AT_ONCE_NS = 5 * SECOND
+
+
+def transport_facts(story: Story) -> Iterator[Item]:
+    """What stands under connection. and speaks of TCP."""
+    shake, cover = story.handshake, story.coverage
+    yield "connection.client", str(story.client)
+    yield "connection.server", str(story.server)
+    yield "connection.server_host", story.server.host
+    yield "connection.port", story.server.port
+    yield "connection.outcome", base_outcome(story)
+    yield "connection.syn", bool(shake.syns)
+    if shake.syn_ack is not None:
+        yield "connection.syn_ack", True
+    elif shake.up is False:
+        yield "connection.syn_ack", False
+    yield "connection.syn_repeated", shake.repeated
+    yield "connection.both_sides", cover.both_sides
+    yield "connection.one_sided", cover.one_sided
+    yield "connection.mid_stream", mid_stream(story)
+    if shake.up is not None:
+        yield "connection.up", shake.up
+    if shake.syns:
+        yield "connection.refused", shake.refusal is not None
+    if shake.icmp is not None:
+        yield "connection.icmp_type", shake.icmp.icmp >> 8
+        yield "connection.icmp_code", shake.icmp.icmp & 0xFF
+        sender = story.connection.reporters.get(shake.icmp.frame)
+        if sender is not None:
+            yield "connection.icmp_sender", Endpoint(sender, 0).host
+    gap, truncated = missing_parts(story)
+    yield "connection.gap", gap
+    yield "connection.truncated", truncated
+    yield from _bytes_facts(story)
+    yield from _ending_facts(story)
+
+
+def base_outcome(story: Story) -> str:
+    """The outcome if no cause is found."""
+    final = story.final
+    if final is not None and selected_dialect(final) is not None:
+        return "negotiated"
+    sent = [_sent(story, client) for client in (True, False)]
+    if story.handshake.up and sent == [False, False] and story.ending is not None:
+        return "unused"
+    return "incomplete"
+
+
+def mid_stream(story: Story) -> bool:
+    """The capture began after the connection did, and after its NEGOTIATE."""
+    if story.coverage.start_seen or story.handshake.icmp is not None:
+        return False
+    first = next((p.message for p in story.placed if p.message.kind != "keepalive"), None)
+    return first is None or not (is_negotiate(first) or first.kind == "session-request")
+
+
+def missing_parts(story: Story) -> tuple[bool, bool]:
+    """(gap, truncated): bytes missing where the NEGOTIATE or its answer must be, by reason."""
+    cover = story.coverage
+    found = [
+        (cover.client_from, cover.client_snapped, story.request),
+        (cover.server_from, cover.server_snapped, story.response),
+    ]
+    gap = truncated = False
+    for start, snapped, placed in found:
+        if start is None or (placed is not None and start >= placed.message.end):
+            continue
+        truncated |= snapped
+        gap |= not snapped
+    return gap, truncated
+
+
+def _sent(story: Story, client: bool) -> bool | None:
+    """Whether one side sent payload, None where the capture cannot tell."""
+    side = story.client_side if client else 1 - story.client_side
+    stream = story.connection.streams[side]
+    if stream.runs or stream.gaps:
+        return True
+    if not story.handshake.up:
+        return False if story.handshake.up is False else None
+    return False if story.coverage.start_seen and story.coverage.both_sides else None
+
+
+def _bytes_facts(story: Story) -> Iterator[Item]:
+    for client, name in ((True, "client"), (False, "server")):
+        sent = _sent(story, client)
+        if sent is not None:
+            yield f"connection.{name}_bytes", sent
+        said = first_words(story, client)
+        if said is not None:
+            yield f"connection.{name}_speaks", said
+
+
+_FOREIGN = {"TLS": "tls", "HTTP": "http", "SSH": "ssh", "SMTP": "banner", "FTP": "banner"}
+
+
+def first_words(story: Story, client: bool) -> str | None:
+    """What the first bytes of a side are, None where its start was not captured."""
+    if not story.coverage.start_seen:
+        return None
+    first = next((p.message for p in story.placed if p.from_client == client), None)
+    if first is None or first.at != 0 or first.kind == "partial":
+        return None
+    if first.kind == "not-smb":
+        return _FOREIGN.get(first.foreign or "", "other")
+    if first.kind in ("session-request", "positive", "negative", "retarget", "keepalive"):
+        return "netbios"
+    return "smb"
+
+
+def _ending_facts(story: Story) -> Iterator[Item]:
+    ending = story.ending
+    if ending is None:
+        return
+    yield "connection.closed_by", "client" if ending.by_client else "server"
+    yield "connection.closed_with", "rst" if ending.reset else "fin"
+    if story.stage is not None:
+        yield "connection.closed_after", story.stage
+    accepted = story.handshake.syn_ack
+    if accepted is not None:
+        at_once = ending.segment.time_ns - accepted.time_ns < AT_ONCE_NS
+        yield "connection.closed_at_once", (
+            not ending.by_client and story.stage == "handshake" and at_once
+        )
+
+
+def first_message(story: Story, *, client: bool) -> Placed | None:
+    """The first SMB message of a side."""
+    return next(
+        (
+            p
+            for p in story.placed
+            if p.from_client == client and p.message.kind in ("smb1", "smb2", "encrypted", "compressed")
+        ),
+        None,
+    )
+
+
+def opens_with_negotiate(story: Story) -> bool | None:
+    """Whether the client's first SMB message is a NEGOTIATE, None where its start is missing."""
+    first = first_message(story, client=True)
+    if first is None or not story.coverage.start_seen:
+        return None
+    before = [p for p in story.placed if p.from_client and p.message.at < first.message.at]
+    if story.coverage.client_from is not None and story.coverage.client_from < first.message.at:
+        return None
+    if any(p.message.kind not in ("session-request", "keepalive") for p in before):
+        return None
+    return is_negotiate(first.message)
+
+
+def command_label(placed: Placed) -> str:
+    """The command of a message, as text."""
+    message = placed.message
+    if message.command is None:
+        return message.kind
+    if message.kind == "smb1":
+        return constants.smb1_command_name(message.command)
+    return constants.command_name(message.command)
+
+
+def asked_in_vain(story: Story) -> bool | None:
+    """True: no answer came to the last NEGOTIATE. False: one came. None: the capture cannot tell."""
+    if story.request is None:
+        return None
+    if story.response is not None:
+        return False
+    went_on = story.sequel.went_on or story.sequel.encrypted
+    final = any(e.state is State.ANSWERED for e in story.exchanges)
+    if went_on and not final:
+        return None
+    return True if story.coverage.whole and story.request.message.complete else None

@@ -1,0 +1,133 @@
+"""The last NEGOTIATE and its answer -> facts under Wireshark's names.
+
+A member that the message or the capture does not have is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from analyzer.negotiation.exchange import Placed
+from analyzer.negotiation.story import Story
+from analyzer.negotiation.vocabulary import Value
+from analyzer.smb import constants, smb1, smb2
+from analyzer.smb.contexts import Context
+
+Item = tuple[str, Value]
+
+_CAPABILITIES = (
+    ("dfs", constants.CAP_DFS),
+    ("leasing", constants.CAP_LEASING),
+    ("large_mtu", constants.CAP_LARGE_MTU),
+    ("multi_channel", constants.CAP_MULTI_CHANNEL),
+    ("persistent_handles", constants.CAP_PERSISTENT_HANDLES),
+    ("directory_leasing", constants.CAP_DIRECTORY_LEASING),
+    ("encryption", constants.CAP_ENCRYPTION),
+)
+_IDS = (
+    (constants.PREAUTH_INTEGRITY, "hash_algorithm"),
+    (constants.ENCRYPTION, "cipher_id"),
+    (constants.COMPRESSION, "comp_alg_id"),
+    (constants.RDMA_TRANSFORM, "rdma_transform_id"),
+    (constants.SIGNING, "signing_id"),
+)
+_SMB1_MODE = (
+    ("mode", constants.SMB1_USER_SECURITY),
+    ("password", constants.SMB1_ENCRYPT_PASSWORDS),
+    ("signatures", constants.SMB1_SIGNING_ENABLED),
+    ("sig_required", constants.SMB1_SIGNING_REQUIRED),
+)
+
+
+def wire_facts(story: Story) -> Iterator[Item]:
+    """What the last request and its answer say, field by field."""
+    request, response = story.request, story.response
+    if request is not None:
+        yield from _request(request)
+    if response is not None:
+        yield from _response(response)
+    for placed in story.placed:
+        if placed.message.kind == "negative" and placed.message.error_code is not None:
+            yield "response.nbss.error_code", placed.message.error_code
+
+
+def _request(placed: Placed) -> Iterator[Item]:
+    message = placed.message
+    yield "request.smb.present", message.kind == "smb1"
+    yield "request.smb2.present", message.kind == "smb2"
+    body, header = message.body, message.header
+    if isinstance(header, smb1.Smb1Header):
+        yield "request.smb.flags2.sec_sig", bool(header.flags2 & constants.FLAGS2_SIGNED)
+        yield (
+            "request.smb.flags2.sec_sig_required",
+            bool(header.flags2 & constants.FLAGS2_SIGNING_REQUIRED),
+        )
+    if isinstance(body, smb1.NegotiateRequest):
+        yield "request.smb.dialect.name", list(body.dialects)
+    if isinstance(body, smb2.NegotiateRequest):
+        yield "request.smb2.dialect", list(body.dialects)
+        yield from _optional("request.smb2.dialect_count", body.dialect_count)
+        yield from _optional("request.smb2.buffer_code", body.structure_size)
+        yield from _mode("request", body.security_mode)
+        yield from _capabilities("request", body.capabilities)
+        if body.contexts is not None and message.complete:
+            yield from _optional("request.smb2.negotiate_context.count", body.context_count)
+            yield from _contexts("request", body.contexts)
+
+
+def _response(placed: Placed) -> Iterator[Item]:
+    message = placed.message
+    yield "response.smb.present", message.kind == "smb1"
+    yield "response.smb2.present", message.kind == "smb2"
+    if message.status is not None:
+        yield f"response.{'smb' if message.kind == 'smb1' else 'smb2'}.nt_status", message.status
+    body = message.body
+    if isinstance(body, smb1.NegotiateResponse):
+        yield from _optional("response.smb.dialect.index", body.dialect_index)
+        if body.security_mode is not None:
+            for name, bit in _SMB1_MODE:
+                yield f"response.smb.sm.{name}", bool(body.security_mode & bit)
+        if body.capabilities is not None:
+            extended = bool(body.capabilities & constants.SMB1_CAP_EXTENDED_SECURITY)
+            yield "response.smb.server_cap.extended_security", extended
+    if isinstance(body, smb2.NegotiateResponse):
+        yield from _optional("response.smb2.dialect", body.dialect)
+        yield from _optional("response.smb2.buffer_code", body.structure_size)
+        yield from _mode("response", body.security_mode)
+        yield from _capabilities("response", body.capabilities)
+        yield from _optional("response.smb2.max_trans_size", body.max_transact_size)
+        yield from _optional("response.smb2.max_read_size", body.max_read_size)
+        yield from _optional("response.smb2.max_write_size", body.max_write_size)
+        if body.contexts is not None and message.complete:
+            yield from _contexts("response", body.contexts)
+    token = body.token if isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) else None
+    if token is not None and token.mech_types:
+        yield "response.spnego.MechType", list(token.mech_types)
+
+
+def _optional(name: str, value: int | None) -> Iterator[Item]:
+    if value is not None:
+        yield name, value
+
+
+def _mode(side: str, mode: int | None) -> Iterator[Item]:
+    if mode is not None:
+        yield f"{side}.smb2.sec_mode.sign_enabled", bool(mode & constants.SIGNING_ENABLED)
+        yield f"{side}.smb2.sec_mode.sign_required", bool(mode & constants.SIGNING_REQUIRED)
+
+
+def _capabilities(side: str, capabilities: int | None) -> Iterator[Item]:
+    if capabilities is not None:
+        for name, bit in _CAPABILITIES:
+            yield f"{side}.smb2.capabilities.{name}", bool(capabilities & bit)
+
+
+def _contexts(side: str, contexts: Sequence[Context]) -> Iterator[Item]:
+    prefix = f"{side}.smb2.negotiate_context"
+    yield f"{prefix}.type", [context.type for context in contexts]
+    for kind, name in _IDS:
+        if any(context.type == kind for context in contexts):
+            yield f"{prefix}.{name}", [i for c in contexts if c.type == kind for i in c.ids]
+    netname = next((c.name for c in contexts if c.type == constants.NETNAME and c.name is not None), None)
+    if side == "request" and netname is not None:
+        yield f"{prefix}.netname", netname

@@ -1,0 +1,153 @@
+"""All stories of a run -> what the other connections say about each of them.
+
+A Sketch is what is kept of a story once it is told; connections whose TCP never came up leave
+none, so that a scan of a million hosts costs no memory here.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from analyzer.negotiation.exchange import State
+from analyzer.negotiation.story import DIRECT_PORT, NETBIOS_PORT, Story
+from analyzer.negotiation.vocabulary import Value
+from analyzer.smb import constants, smb1, smb2
+
+# Clients that race both ports open the second one a few milliseconds after the first.
+RACE_NS = 1_000_000_000
+SCAN_CONNECTIONS = 3
+
+Item = tuple[str, Value]
+Pair = tuple[bytes, bytes]
+
+
+class Sketch(NamedTuple):
+    """One connection, as far as others need it. dialect: 0 where none was selected."""
+
+    key: tuple[int, int]             # capture, tcp.stream
+    pair: Pair                       # addresses of client and server
+    port: int
+    first_ns: int
+    answered: bool
+    selected: bool
+    went_on: bool                    # SESSION_SETUP or more
+    left: bool                       # the client closed right after the answer
+    offer: tuple[str, ...]
+    dialect: int
+    smb1_answer: bool
+    newer_contexts: bool
+    zero_guid: bool
+
+
+def sketch_of(story: Story, capture: int) -> Sketch | None:
+    """What to keep of a story; None where TCP did not come up."""
+    if not story.handshake.up:
+        return None
+    final = story.final
+    asked = None if final is None or final.request is None else final.request.message.body
+    answer = None if final is None or final.response is None else final.response.message.body
+    newer = isinstance(asked, smb2.NegotiateRequest) and any(
+        c.type > constants.COMPRESSION for c in asked.contexts or ()
+    )
+    by_client = story.ending is not None and story.ending.by_client
+    went_on = story.sequel.session.request is not None or story.sequel.encrypted
+    return Sketch(
+        key=(capture, story.connection.stream),
+        pair=(story.client.address, story.server.address),
+        port=story.server.port,
+        first_ns=story.connection.first_ns,
+        answered=any(e.response is not None for e in story.exchanges),
+        selected=final is not None,
+        went_on=went_on,
+        left=by_client and not went_on,
+        offer=story.offered,
+        dialect=(answer.dialect or 0) if isinstance(answer, smb2.NegotiateResponse) else 0,
+        smb1_answer=isinstance(answer, smb1.NegotiateResponse),
+        newer_contexts=newer,
+        zero_guid=isinstance(answer, smb2.NegotiateResponse) and answer.server_guid == bytes(16),
+    )
+
+
+class Others:
+    """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts()."""
+
+    def __init__(self) -> None:
+        self._by_pair: dict[Pair, list[Sketch]] = defaultdict(list)
+        self._by_server: dict[bytes, list[Sketch]] = defaultdict(list)
+        self._heard: dict[bytes, tuple[int, int]] = {}
+        self._scanners: dict[Pair, bool] = {}
+
+    def add(self, story: Story, capture: int = 0) -> None:
+        """Take note of one connection."""
+        if story.connection.packets[1 - story.client_side]:
+            self._heard.setdefault(story.server.address, (capture, story.connection.stream))
+        sketch = sketch_of(story, capture)
+        if sketch is not None:
+            self._by_pair[sketch.pair].append(sketch)
+            if sketch.selected:
+                self._by_server[sketch.pair[1]].append(sketch)
+
+    def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
+        """What stands under others. for one connection."""
+        key = (capture, story.connection.stream)
+        pair = (story.client.address, story.server.address)
+        beside = [s for s in self._by_pair.get(pair, ()) if s.key != key]
+        first_ns = story.connection.first_ns
+        yield (
+            "others.came_up",
+            any(s.selected and s.went_on and s.first_ns >= first_ns - RACE_NS for s in beside),
+        )
+        yield "others.raced", _raced(beside, story.server.port, first_ns)
+        yield "others.scanner", self.scanner(pair)
+        heard = self._heard.get(story.server.address)
+        yield "others.server_heard", heard is not None and heard != key
+        higher = _higher(beside, story)
+        yield "others.higher_dialect", higher is not None
+        if higher is not None:
+            yield "others.higher_dialect_name", constants.dialect_name(higher)
+        at_server = [s for s in self._by_server.get(story.server.address, ()) if s.key != key]
+        yield "others.server_speaks_smb1", any(s.smb1_answer for s in at_server)
+        yield (
+            "others.old_contexts_accepted",
+            any(not s.newer_contexts and not s.smb1_answer for s in at_server),
+        )
+        yield "others.zero_guid", any(s.zero_guid for s in at_server)
+
+    def scanner(self, pair: Pair) -> bool:
+        """Whether a client probes a server: several unequal offers, each left after its answer."""
+        known = self._scanners.get(pair)
+        if known is None:
+            known = self._scanners[pair] = _scans(self._by_pair.get(pair, ()))
+        return known
+
+
+def _scans(sketches: Sequence[Sketch]) -> bool:
+    answered = [s for s in sketches if s.answered]
+    return (
+        len(answered) >= SCAN_CONNECTIONS
+        and len({s.offer for s in answered}) > 1
+        and all(s.left for s in answered if s.selected)
+        and not any(s.went_on for s in sketches)
+    )
+
+
+def _raced(beside: Sequence[Sketch], port: int, first_ns: int) -> bool:
+    other = {DIRECT_PORT: NETBIOS_PORT, NETBIOS_PORT: DIRECT_PORT}.get(port)
+    return any(s.port == other and s.selected and abs(s.first_ns - first_ns) <= RACE_NS for s in beside)
+
+
+def _higher(beside: Sequence[Sketch], story: Story) -> int | None:
+    """A higher dialect that the same offer brought elsewhere.
+
+    An alternate channel offers one dialect only, and is no downgrade. [MS-SMB2] 3.2.4.2.2.2
+    """
+    final = story.final
+    if final is None or final.response is None or len(story.offered) < 2:
+        return None
+    body = final.response.message.body
+    if final.state is not State.ANSWERED or not isinstance(body, smb2.NegotiateResponse) or body.dialect is None:
+        return None
+    own = body.dialect
+    return max((s.dialect for s in beside if s.dialect > own and s.offer == story.offered), default=None)

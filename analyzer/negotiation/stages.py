@@ -1,0 +1,103 @@
+"""A message -> the stage of a connection's life that it reaches.
+
+The stages are the values of the fact connection.closed_after, in the order in which a healthy
+connection passes them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from analyzer.negotiation.exchange import Placed, State
+from analyzer.negotiation.pairing import NEXT, Event, event_of, is_negotiate
+from analyzer.smb import constants
+from analyzer.smb.message import Message
+from analyzer.smb.sequel import ValidateNegotiateRequest, ValidateNegotiateResponse
+from analyzer.smb.status import MORE_PROCESSING_REQUIRED, PENDING
+
+STAGES = (
+    "handshake", "session-request", "request", "renegotiate", "answer", "second-request",
+    "session-setup-request", "session-setup-challenge", "session-setup", "session-setup-refused",
+    "tree-connect-request", "tree-connect", "tree-connect-refused", "validate-request", "validate",
+    "encrypted", "other",
+)  # fmt: skip
+
+
+def is_session_setup(message: Message) -> bool:
+    """SMB2 SESSION_SETUP or SMB1 SESSION_SETUP_ANDX."""
+    return _is(message, constants.SESSION_SETUP, constants.SMB1_SESSION_SETUP_ANDX)
+
+
+def is_tree_connect(message: Message) -> bool:
+    """SMB2 TREE_CONNECT, SMB1 TREE_CONNECT_ANDX or TREE_CONNECT."""
+    return _is(message, constants.TREE_CONNECT, constants.SMB1_TREE_CONNECT_ANDX) or (
+        message.kind == "smb1" and message.command == constants.SMB1_TREE_CONNECT
+    )
+
+
+def answers_validation(message: Message, before: Sequence[Placed]) -> bool:
+    """An IOCTL answer to a VALIDATE_NEGOTIATE_INFO, error answers included."""
+    if not (message.response and message.kind == "smb2" and message.command == constants.IOCTL):
+        return False
+    return any(
+        isinstance(p.message.body, ValidateNegotiateRequest) and p.message.message_id == message.message_id
+        for p in before
+    )
+
+
+def _is(message: Message, smb2_command: int, smb1_command: int) -> bool:
+    if message.kind == "smb2":
+        return message.command == smb2_command
+    return message.kind == "smb1" and message.command == smb1_command
+
+
+def _answered(message: Message, name: str) -> str:
+    if not message.response:
+        return f"{name}-request"
+    if message.status == MORE_PROCESSING_REQUIRED:
+        return f"{name}-challenge"
+    return f"{name}-refused" if message.status else name
+
+
+def stage_of(message: Message, before: Sequence[Placed]) -> str | None:
+    """The stage that a message reaches, None where it reaches none (keep-alive, interim answer).
+
+    before: the messages in front of it; they tell a second NEGOTIATE from the first.
+    """
+    if message.kind in ("keepalive", "positive", "retarget"):
+        return None
+    if message.kind in ("session-request", "negative"):
+        return "session-request"
+    if message.kind == "encrypted":
+        return "encrypted"
+    if message.response and message.status == PENDING:
+        return None
+    if is_negotiate(message):
+        return _negotiate_stage(message, before)
+    if is_session_setup(message):
+        return _answered(message, "session-setup")
+    if is_tree_connect(message):
+        return _answered(message, "tree-connect")
+    if isinstance(message.body, ValidateNegotiateRequest):
+        return "validate-request"
+    if isinstance(message.body, ValidateNegotiateResponse) or answers_validation(message, before):
+        return "validate"
+    return "other"
+
+
+def _negotiate_stage(message: Message, before: Sequence[Placed]) -> str:
+    event = event_of(message)
+    if event is Event.ASKED:
+        answers = [p for p in before if is_negotiate(p.message) and p.message.response]
+        final = answers and event_of(answers[-1].message) is Event.SELECTED
+        return "second-request" if final else "request"
+    return "renegotiate" if NEXT[State.WAITING, event] is State.RENEGOTIATE else "answer"
+
+
+def last_stage(messages: Sequence[Placed]) -> str | None:
+    """The stage that a sequence of messages has reached, None for one that reaches none."""
+    for i in range(len(messages) - 1, -1, -1):
+        stage = stage_of(messages[i].message, messages[:i])
+        if stage is not None:
+            return stage
+    return None

@@ -1,0 +1,271 @@
+"""A TCP connection -> the story of its negotiation: who, what was asked, answered, and how it ended."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from analyzer.negotiation.coverage import (
+    Coverage,
+    Ending,
+    Handshake,
+    coverage_of,
+    ending_of,
+    handshake_of,
+)
+from analyzer.negotiation.exchange import Exchange, Placed, State
+from analyzer.negotiation.pairing import NO_DIALECT, is_negotiate, pair_exchanges
+from analyzer.negotiation.sequel import Sequel, sequel_of
+from analyzer.negotiation.stages import last_stage
+from analyzer.smb import constants, smb1, smb2
+from analyzer.smb.message import SessionRequest, messages
+from analyzer.tcp.connection import ByteStream, Connection, Endpoint
+
+NETBIOS_PORT, DIRECT_PORT = 139, 445
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that the capture tells of one connection.
+
+    client_side: index of the client in connection.ends. capture_end_ns: time of the last packet
+    of the whole capture. names: host names the capture gives for addresses.
+    """
+
+    connection: Connection
+    client_side: int
+    handshake: Handshake
+    coverage: Coverage
+    ending: Ending | None
+    placed: tuple[Placed, ...]
+    exchanges: tuple[Exchange, ...]
+    sequel: Sequel
+    stage: str | None                    # the last stage reached before the ending, None if hidden
+    capture_end_ns: int
+    names: Mapping[bytes, str]
+
+    @property
+    def client(self) -> Endpoint:
+        """The end that opened the connection."""
+        return self.connection.ends[self.client_side]
+
+    @property
+    def server(self) -> Endpoint:
+        """The end that was connected to."""
+        return self.connection.ends[1 - self.client_side]
+
+    @property
+    def request(self) -> Placed | None:
+        """The last NEGOTIATE request."""
+        return next((e.request for e in reversed(self.exchanges) if e.request is not None), None)
+
+    @property
+    def response(self) -> Placed | None:
+        """The answer to the last NEGOTIATE request, or the last one where no request was captured."""
+        if not self.exchanges:
+            return None
+        last = next((e for e in reversed(self.exchanges) if e.request is not None), self.exchanges[-1])
+        if last.response is None and last.request is None:
+            return None
+        return last.response
+
+    @property
+    def final(self) -> Exchange | None:
+        """The exchange that selected a real dialect."""
+        return next((e for e in reversed(self.exchanges) if e.state is State.ANSWERED), None)
+
+    @property
+    def transport(self) -> str:
+        """direct-tcp or netbios. [MS-SMB2] 2.1"""
+        netbios = self.server.port == NETBIOS_PORT or any(
+            p.message.kind in ("session-request", "positive") for p in self.placed
+        )
+        return "netbios" if netbios else "direct-tcp"
+
+    @property
+    def dialect(self) -> str | None:
+        """What the server selected last, as text; 0x02FF is no selection."""
+        for exchange in reversed(self.exchanges):
+            if exchange.response is None:
+                continue
+            selected = selected_dialect(exchange)
+            if selected is not None:
+                return selected
+        return None
+
+    @property
+    def offered(self) -> tuple[str, ...]:
+        """What the last NEGOTIATE request offered, as text."""
+        return () if self.request is None else offered_by(self.request)
+
+    @property
+    def reached(self) -> str:
+        """none, tcp, negotiate, session or tree: how far the connection got."""
+        if self.sequel.tree.succeeded:
+            return "tree"
+        if self.sequel.session.succeeded or self.sequel.encrypted or self.sequel.tree.request is not None:
+            return "session"
+        if self.final is not None:
+            return "negotiate"
+        return "none" if self.handshake.up is False else "tcp"
+
+    @property
+    def response_time_ns(self) -> int | None:
+        """From the last NEGOTIATE request to its answer."""
+        if self.request is None or self.response is None:
+            return None
+        return max(0, self.response.time_ns - self.request.time_ns)
+
+    @property
+    def client_name(self) -> str | None:
+        """Host name of the client, as far as the capture gives one."""
+        name = self.names.get(self.client.address) or self._netbios_name("calling")
+        if name is None and self.sequel.authenticate is not None:
+            name = self.sequel.authenticate.workstation
+        return name or None
+
+    @property
+    def server_name(self) -> str | None:
+        """Host name of the server, as far as the capture gives one."""
+        name = self.names.get(self.server.address)
+        challenge = self.sequel.challenge
+        if name is None and challenge is not None:
+            name = challenge.nb_computer or challenge.dns_computer or challenge.target_name
+        return name or self._netbios_name("called")
+
+    def _netbios_name(self, which: str) -> str | None:
+        for placed in self.placed:
+            body = placed.message.body
+            if isinstance(body, SessionRequest):
+                name = body.called if which == "called" else body.calling
+                return None if name == "*SMBSERVER" else name
+        return None
+
+
+def selected_dialect(exchange: Exchange) -> str | None:
+    """The dialect an answer selects, as text; None where it selects none."""
+    if exchange.response is None:
+        return None
+    body = exchange.response.message.body
+    if isinstance(body, smb2.NegotiateResponse):
+        if body.dialect is None or body.dialect == constants.SMB_2_WILDCARD:
+            return None
+        return constants.dialect_name(body.dialect)
+    if isinstance(body, smb1.NegotiateResponse):
+        index = body.dialect_index
+        if index is None or index == NO_DIALECT:
+            return None
+        request = None if exchange.request is None else exchange.request.message.body
+        if isinstance(request, smb1.NegotiateRequest) and index < len(request.dialects):
+            return request.dialects[index]
+        return f"unknown index {index}"
+    return None
+
+
+def offered_by(request: Placed) -> tuple[str, ...]:
+    """The dialects that a NEGOTIATE request offers, as text."""
+    body = request.message.body
+    if isinstance(body, smb2.NegotiateRequest):
+        return tuple(constants.dialect_name(d) for d in body.dialects)
+    if isinstance(body, smb1.NegotiateRequest):
+        return body.dialects
+    return ()
+
+
+def _place(connection: Connection, side: int, client: int) -> list[Placed]:
+    stream = connection.streams[side]
+    placed = []
+    for message in messages(_runs(stream), _starts(stream)):
+        done = stream.completed_at(message.at, message.end)
+        if done is not None:
+            placed.append(Placed(message, side == client, *done))
+    return placed
+
+
+def _runs(stream: ByteStream) -> list[tuple[int, bytes]]:
+    return [(run.start, run.data) for run in stream.runs]
+
+
+def _starts(stream: ByteStream) -> list[int]:
+    return sorted({start for run in stream.runs for start in (run.start, *run.ends[:-1])})
+
+
+def _client_side(connection: Connection, ports: Sequence[int]) -> int:
+    """Which side is the client: who opened, else who asked first, else who is not on the SMB port."""
+    if connection.initiator is not None:
+        return connection.initiator
+    asked = [
+        (placed.frame, side)
+        for side in (0, 1)
+        for placed in _place(connection, side, side)
+        if placed.message.response is False or placed.message.kind == "session-request"
+    ]
+    answered = [
+        (placed.frame, 1 - side)
+        for side in (0, 1)
+        for placed in _place(connection, side, side)
+        if placed.message.response is True
+    ]
+    first = min(asked or answered, default=None)
+    if first is not None:
+        return first[1]
+    on_port = [end.port in ports for end in connection.ends]
+    if on_port[0] != on_port[1]:
+        return 0 if on_port[1] else 1
+    # Neither or both ends are on such a port: the ephemeral one is the higher.
+    return 0 if connection.ends[0].port >= connection.ends[1].port else 1
+
+
+def tell(
+    connection: Connection,
+    *,
+    capture_end_ns: int,
+    ports: Sequence[int] = (DIRECT_PORT, NETBIOS_PORT),
+    names: Mapping[bytes, str] | None = None,
+) -> Story:
+    """The story of one connection.
+
+    capture_end_ns: time of the last packet of the capture. ports: what counts as an SMB port.
+    names: address (4 or 16 bytes) -> host name, from the capture's own name resolution.
+    """
+    client = _client_side(connection, ports)
+    handshake = handshake_of(connection, client)
+    ending = ending_of(connection, client, handshake)
+    coverage = coverage_of(connection, client, handshake)
+    placed = sorted(
+        _place(connection, client, client) + _place(connection, 1 - client, client),
+        key=lambda p: (p.frame, not p.from_client, p.message.at, p.message.offset),
+    )
+    exchanges = pair_exchanges(placed)
+    negotiated = max((p.frame for p in placed if is_negotiate(p.message)), default=0)
+    return Story(
+        connection=connection,
+        client_side=client,
+        handshake=handshake,
+        coverage=coverage,
+        ending=ending,
+        placed=tuple(placed),
+        exchanges=exchanges,
+        sequel=sequel_of(placed, negotiated),
+        stage=_stage_before(placed, ending, coverage),
+        capture_end_ns=capture_end_ns,
+        names=names or {},
+    )
+
+
+def _stage_before(placed: Sequence[Placed], ending: Ending | None, coverage: Coverage) -> str | None:
+    """The last stage before the ending; None where a gap may hide a later one."""
+    if ending is None:
+        return None
+    count = bisect_left([p.frame for p in placed], ending.segment.frame + 1)
+    # A message that the closing side sent in the very frame of its FIN comes before it.
+    before = [p for p in placed[:count] if p.frame < ending.segment.frame or p.from_client == ending.by_client]
+    stage = last_stage(before)
+    if stage in ("other", "encrypted"):
+        return stage
+    if not coverage.whole:
+        return None
+    if stage is None:
+        return "handshake" if coverage.start_seen else None
+    return stage
