@@ -146,7 +146,7 @@ def label(value: int, names: Mapping[int, str], digits: int = 4) -> str:
 
 
 def dialect_name(value: int) -> str:
-    """ "SMB 3.1.1" for 0x0311; "unknown 0x0399" for what no specification names."""
+    """The name of a dialect: "SMB 3.1.1" for 0x0311, "unknown 0x0399" for what has none."""
     return label(value, DIALECTS)
 
 

@@ -7,10 +7,12 @@ come after them and are filled by the dissector.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from typing import Any, NamedTuple
 
-NUMBER, HEX, GUID, FILETIME = "number", "hex", "guid", "filetime"
+NUMBER, SIGNED, HEX, GUID, TEXT = "number", "signed", "hex", "guid", "text"
+FILETIME, DOSTIME = "filetime", "dostime"
 
 
 class Wire(NamedTuple):
@@ -19,7 +21,7 @@ class Wire(NamedTuple):
     code: struct code, little-endian without padding.
     key: Wireshark's display-filter name, None where it has none worth keeping (reserved bytes).
     bits: (Wireshark's name, mask) of each flag inside.
-    shown: NUMBER, HEX, GUID or FILETIME: how the value is written.
+    shown: how the value is written: one of the words above.
     """
 
     code: str
@@ -48,27 +50,30 @@ def take(data: bytes, at: int, size: int, what: str) -> bytes:
 class Layout:
     """The fixed part of a record: reads its annotated fields in one go.
 
-    wires: one Wire per field, in order; names, offsets and size in bytes likewise.
+    wires, names, offsets: one per field, in order. size: bytes of all.
     """
 
-    __slots__ = ("names", "offsets", "size", "wires", "_codes", "_struct")
+    __slots__ = ("_codes", "_struct", "names", "offsets", "size", "wires")
 
-    def __init__(self, record: type[NamedTuple] | type[tuple[Any, ...]]) -> None:
-        fields = [
-            (name, hint.__metadata__[0])
-            for name, hint in record.__annotations__.items()
-            if hasattr(hint, "__metadata__")
-        ]
-        self.names = tuple(name for name, _ in fields)
-        self.wires: tuple[Wire, ...] = tuple(wire for _, wire in fields)
+    def __init__(self, **wires: Wire) -> None:
+        self.names = tuple(wires)
+        self.wires = tuple(wires.values())
         self._codes = tuple(struct.Struct("<" + wire.code) for wire in self.wires)
         self._struct = struct.Struct("<" + "".join(wire.code for wire in self.wires))
         self.size = self._struct.size
-        offsets, at = [], 0
-        for code in self._codes:
-            offsets.append(at)
-            at += code.size
-        self.offsets = tuple(offsets)
+        ends = tuple(itertools.accumulate(code.size for code in self._codes))
+        self.offsets = (0, *ends[:-1])
+
+    @classmethod
+    def of(cls, record: type[tuple[Any, ...]]) -> Layout:
+        """The layout that the annotations of a NamedTuple describe."""
+        hints = record.__annotations__.items()
+        return cls(**{name: hint.__metadata__[0] for name, hint in hints if hasattr(hint, "__metadata__")})
+
+    @classmethod
+    def plain(cls, **codes: str) -> Layout:
+        """A layout without a record: name and struct code of each field, in order."""
+        return cls(**{name: Wire(code) for name, code in codes.items()})
 
     def read(self, data: bytes, at: int) -> tuple[Any, ...]:
         """The values of all fields at `at`; None for each that is not wholly inside `data`."""
@@ -84,15 +89,17 @@ class Layout:
 _NUMBERS = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
 
 
-def number(data: bytes, at: int, size: int) -> int | None:
-    """The little-endian unsigned number of 1, 2, 4 or 8 bytes at `at`, None where it is cut off."""
-    if at < 0 or at + size > len(data):
+def number(data: bytes, at: int, size: int, end: int | None = None) -> int | None:
+    """The little-endian number of 1, 2, 4 or 8 bytes at `at`; None if `end` or the data comes before its end."""
+    stop = len(data) if end is None or end > len(data) else end
+    if at < 0 or at + size > stop:
         return None
     value: int = _NUMBERS[size].unpack_from(data, at)[0]
     return value
 
 
-def numbers(data: bytes, at: int, count: int) -> tuple[int, ...]:
-    """Up to `count` little-endian 16-bit numbers at `at`: those wholly inside `data`."""
-    fit = min(count, (len(data) - at) // 2)
+def numbers(data: bytes, at: int, count: int, end: int | None = None) -> tuple[int, ...]:
+    """Up to `count` little-endian 16-bit numbers at `at`: those that end before `end` and the data do."""
+    stop = len(data) if end is None or end > len(data) else end
+    fit = min(count, (stop - at) // 2)
     return struct.unpack_from(f"<{fit}H", data, at) if at >= 0 and fit > 0 else ()

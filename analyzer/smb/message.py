@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from analyzer.anomaly import Anomaly
-from analyzer.smb import sequel, smb1, smb2
+from analyzer.anomaly import Anomaly, Kind
+from analyzer.smb import constants, sequel, smb1, smb2
+from analyzer.smb.framing import Frame, frames
+from analyzer.smb.layout import number
+from analyzer.smb.status import MORE_PROCESSING_REQUIRED
+
+_FLAGS_END = 20          # a header is of use once command, status and flags are there
 
 
 class SessionRequest(NamedTuple):
-    """NBSS session request: NetBIOS names, without padding and suffix. RFC 1002 4.3.2"""
+    """NBSS session request: NetBIOS names, without padding and suffix (RFC 1002 4.3.2)."""
 
     called: str | None
     calling: str | None
@@ -51,6 +56,7 @@ class Message(NamedTuple):
     header, body: None where not there, not whole enough, or not dissected.
     error_code: of an NBSS negative response. foreign: what "not-smb" bytes are, such as "TLS",
     "HTTP", "SSH", "SMTP", "FTP", or "unknown".
+    data: the bytes of a NEGOTIATE from its header on, as far as captured; else empty.
     """
 
     kind: str
@@ -69,6 +75,17 @@ class Message(NamedTuple):
     anomalies: tuple[Anomaly, ...] = ()
     error_code: int | None = None
     foreign: str | None = None
+    data: bytes = b""
+
+
+_NETBIOS_KINDS = {
+    constants.SESSION_REQUEST: "session-request",
+    constants.POSITIVE_RESPONSE: "positive",
+    constants.NEGATIVE_RESPONSE: "negative",
+    constants.RETARGET_RESPONSE: "retarget",
+    constants.KEEP_ALIVE: "keepalive",
+}
+_MAX_COMPOUND = 128                    # commands in one packet; clients chain a handful
 
 
 def messages(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> list[Message]:
@@ -77,4 +94,152 @@ def messages(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> list[M
     runs: (stream offset, bytes), in order; between two runs bytes are missing.
     starts: stream offsets at which TCP segments begin, ascending.
     """
-    raise NotImplementedError
+    found: list[Message] = []
+    for frame in frames(runs, starts):
+        found += _dissect(frame)
+    return found
+
+
+def _dissect(frame: Frame) -> list[Message]:
+    """The messages of one packet: several only in a compound."""
+    if frame.foreign is not None:
+        detail = f"{frame.foreign}: {frame.body[:16].hex(' ')}"
+        fault = Anomaly(Kind.NOT_SMB, frame.at, "framing", detail)
+        return [_message("not-smb", frame, anomalies=(fault,), foreign=frame.foreign)]
+    if frame.type is None or (frame.type == constants.SESSION_MESSAGE and not frame.body):
+        return [_message("partial", frame, anomalies=_truncated(frame, 0))]
+    if frame.type != constants.SESSION_MESSAGE:
+        return [_netbios(frame, _NETBIOS_KINDS[frame.type])]
+    if frame.body[0] == 0xFE:
+        return _smb2_messages(frame)
+    if frame.body[0] == 0xFF:
+        return [_smb1_message(frame)]
+    if frame.body[0] == 0xFD:
+        session = number(frame.body, 44, 8)
+        return [_message("encrypted", frame, anomalies=_truncated(frame, 0), session_id=session)]
+    return [_message("compressed", frame, anomalies=_truncated(frame, 0))]
+
+
+def _message(kind: str, frame: Frame, **members: Any) -> Message:  # Any: members of Message, by name
+    return Message(kind, frame.at, frame.end, frame.complete, **members)
+
+
+def _truncated(frame: Frame, offset: int) -> tuple[Anomaly, ...]:
+    """The one anomaly of a message that the capture does not hold to its end."""
+    if frame.complete:
+        return ()
+    detail = f"{len(frame.body)} of {frame.length} bytes captured"
+    return (Anomaly(Kind.TRUNCATED, max(len(frame.body) - offset, 0), "message", detail),)
+
+
+def _netbios(frame: Frame, kind: str) -> Message:
+    """A packet of the session service itself."""
+    error = number(frame.body, 0, 1) if kind == "negative" else None
+    body = None
+    if kind == "session-request":
+        called, at = _netbios_name(frame.body, 0)
+        calling, _ = _netbios_name(frame.body, at)
+        body = SessionRequest(called, calling)
+    return _message(kind, frame, body=body, error_code=error, anomalies=_truncated(frame, 0))
+
+
+def _netbios_name(body: bytes, at: int) -> tuple[str | None, int]:
+    """An encoded NetBIOS name and the offset behind it (RFC 1001 14.1): 32 letters, then the scope."""
+    if at >= len(body) or body[at] != 32 or at + 33 > len(body):
+        return None, len(body)
+    halves = [letter - 0x41 for letter in body[at + 1 : at + 33]]
+    if not all(0 <= half < 16 for half in halves):
+        return None, len(body)
+    name = bytes(high << 4 | low for high, low in zip(halves[::2], halves[1::2], strict=True))
+    at += 33
+    while at < len(body) and body[at]:
+        at += 1 + body[at]                  # labels of the scope, which nobody uses
+    return name[:15].rstrip(b" \0").decode("latin-1"), at + 1
+
+
+def _smb1_message(frame: Frame) -> Message:
+    data, size = frame.body, frame.length
+    short = () if size >= smb1.HEADER_SIZE else (Anomaly(Kind.SHORT, size, "header", f"{size} bytes"),)
+    if len(data) < smb1.HEADER_SIZE:
+        return _message("smb1", frame, anomalies=short + _truncated(frame, 0))
+    header = smb1.Smb1Header(*smb1.HEADER.read(data, 0))
+    response = bool(header.flags & constants.SMB1_FLAG_RESPONSE)
+    body: Body | None
+    if header.command == constants.SMB1_NEGOTIATE and response:
+        body, faults = smb1.read_negotiate_response(data, size, header.flags2)
+    elif header.command == constants.SMB1_NEGOTIATE:
+        body, faults = smb1.read_negotiate_request(data, size)
+    else:
+        body, faults = sequel.read_smb1_sequel(
+            data, size, header.command, flags2=header.flags2, response=response
+        )
+    return _message(
+        "smb1", frame, command=header.command, response=response,
+        status=header.status if response else None, message_id=header.message_id,
+        signed=bool(header.flags2 & constants.FLAGS2_SIGNED), header=header, body=body,
+        anomalies=(*faults, *_truncated(frame, 0)),
+        data=data if header.command == constants.SMB1_NEGOTIATE else b"",
+    )  # fmt: skip
+
+
+def _smb2_messages(frame: Frame) -> list[Message]:
+    """The commands of one packet: each tells where the next begins ([MS-SMB2] 3.3.5.2.7)."""
+    found: list[Message] = []
+    at = 0
+    while len(found) < _MAX_COMPOUND:
+        data, size = frame.body[at:] if at else frame.body, frame.length - at
+        message, step = _smb2_message(frame, data, size, at)
+        found.append(message)
+        if step is None or at + step >= len(frame.body):
+            break
+        at += step
+        if frame.body[at : at + 4] != constants.SMB2_MAGIC[: len(frame.body) - at]:
+            break
+    return found
+
+
+def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Message, int | None]:
+    """The command at `offset` of the packet, and how far behind it the next one begins, if any."""
+    truncated = _truncated(frame, offset)
+    short = () if size >= smb2.HEADER_SIZE else (Anomaly(Kind.SHORT, size, "header", f"{size} bytes"),)
+    if len(data) < _FLAGS_END:
+        return _message("smb2", frame, offset=offset, anomalies=short + truncated), None
+    header = smb2.Smb2Header(*smb2.HEADER.read(data, 0))
+    response = bool(header.flags & constants.FLAG_RESPONSE)
+    step = header.next_command or None
+    faults: list[Anomaly] = list(short)
+    if header.structure_size != smb2.HEADER_SIZE:
+        detail = f"header of {header.structure_size} bytes"
+        faults.append(Anomaly(Kind.STRUCTURE_SIZE, 4, "header", detail))
+    if step is not None and not smb2.HEADER_SIZE <= step < size:
+        faults.append(Anomaly(Kind.OFFSET_OUTSIDE, 20, "header", f"next command at {step} of {size}"))
+        step = None
+    body: Body | None = None
+    if len(data) >= smb2.HEADER_SIZE:
+        if step is not None:
+            data, size = data[:step], step
+        body, more = _smb2_body(data, size, header, response=response)
+        faults += more
+    message = _message(
+        "smb2", frame, offset=offset, command=header.command, response=response,
+        status=header.status if response else None, message_id=header.message_id,
+        signed=bool(header.flags & constants.FLAG_SIGNED), session_id=header.session_id,
+        header=header, body=body, anomalies=(*faults, *truncated),
+        data=data if header.command == constants.NEGOTIATE else b"",
+    )  # fmt: skip
+    return message, step
+
+
+def _smb2_body(
+    data: bytes, size: int, header: smb2.Smb2Header, *, response: bool
+) -> tuple[Body | None, list[Anomaly]]:
+    """The body, by command, direction and status; an answer that failed has an error body."""
+    structure_size = number(data, smb2.HEADER_SIZE, 2)
+    goes_on = header.command == constants.SESSION_SETUP and header.status == MORE_PROCESSING_REQUIRED
+    if response and header.status and structure_size == smb2.ERROR_SIZE and not goes_on:
+        return smb2.read_error(data, size, header.status)
+    if header.command == constants.NEGOTIATE:
+        if response:
+            return smb2.read_negotiate_response(data, size)
+        return smb2.read_negotiate_request(data, size)
+    return sequel.read_sequel(data, size, header.command, response=response)

@@ -1,4 +1,4 @@
-"""SMB2/3 header, NEGOTIATE and error response: bytes -> records. [MS-SMB2] 2.2.1 to 2.2.4
+"""SMB2/3 header, NEGOTIATE and error response: bytes -> records ([MS-SMB2] 2.2.1 to 2.2.4).
 
 A member of a body is None where the message or the capture ends before it; the anomalies of the
 message tell which of the two it was.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from typing import Annotated, NamedTuple
 
-from analyzer.smb.contexts import Context
-from analyzer.smb.layout import FILETIME, GUID, HEX, Layout, Wire
-from analyzer.smb.spnego import Token
+from analyzer.anomaly import Anomaly, Kind
+from analyzer.smb import constants
+from analyzer.smb.contexts import Context, walk
+from analyzer.smb.layout import FILETIME, GUID, HEX, Layout, Truncated, Wire, number, numbers, take
+from analyzer.smb.spnego import Token, read_token
 
 _FLAGS = (
     ("smb2.flags.response", 0x00000001), ("smb2.flags.async", 0x00000002),
@@ -28,7 +30,7 @@ _CAPABILITIES = (
 
 
 class Smb2Header(NamedTuple):
-    """The 64-byte header. [MS-SMB2] 2.2.1
+    """The 64-byte header ([MS-SMB2] 2.2.1).
 
     Members after `flags` are None where the capture cut them off. In a request `status` holds
     ChannelSequence and two reserved bytes; in an asynchronous message `process_id` and `tree_id`
@@ -51,7 +53,7 @@ class Smb2Header(NamedTuple):
 
 
 class NegotiateRequest(NamedTuple):
-    """SMB2 NEGOTIATE request. [MS-SMB2] 2.2.3
+    """SMB2 NEGOTIATE request ([MS-SMB2] 2.2.3).
 
     context_offset, context_count: only where the dialects hold 0x0311; else these bytes are a
     start time (`start_time`) and `contexts` is None.
@@ -82,7 +84,7 @@ class NegotiateRequest(NamedTuple):
 
 
 class NegotiateResponse(NamedTuple):
-    """SMB2 NEGOTIATE response. [MS-SMB2] 2.2.4
+    """SMB2 NEGOTIATE response ([MS-SMB2] 2.2.4).
 
     system_time, server_start_time: FILETIME, 0 where the server gives none.
     security_buffer, token: the GSS token as bytes and read; None where the capture or the message
@@ -111,10 +113,11 @@ class NegotiateResponse(NamedTuple):
 
 
 class ErrorResponse(NamedTuple):
-    """SMB2 ERROR response, the body of any answer that failed. [MS-SMB2] 2.2.2
+    """SMB2 ERROR response, the body of any answer that failed ([MS-SMB2] 2.2.2).
 
-    cluster_dialect: the highest dialect a cluster share accepts (STATUS_SMB_BAD_CLUSTER_DIALECT,
-    2.2.2.2.4), from its error context. contexts: (ErrorId, bytes) of each error context.
+    contexts: (ErrorId, bytes) of each error context.
+    cluster_dialect: the highest dialect a cluster share accepts, where the status is
+    STATUS_SMB_BAD_CLUSTER_DIALECT (3.3.5.7).
     """
 
     structure_size: Annotated[int | None, Wire("H", "smb2.buffer_code")]
@@ -126,7 +129,136 @@ class ErrorResponse(NamedTuple):
     cluster_dialect: int | None = None
 
 
-HEADER = Layout(Smb2Header)
-NEGOTIATE_REQUEST = Layout(NegotiateRequest)
-NEGOTIATE_RESPONSE = Layout(NegotiateResponse)
-ERROR_RESPONSE = Layout(ErrorResponse)
+HEADER = Layout.of(Smb2Header)
+NEGOTIATE_REQUEST = Layout.of(NegotiateRequest)
+NEGOTIATE_RESPONSE = Layout.of(NegotiateResponse)
+ERROR_RESPONSE = Layout.of(ErrorResponse)
+
+HEADER_SIZE = 64
+ERROR_SIZE = 9           # StructureSize of an error response
+DIALECTS_AT = HEADER_SIZE + NEGOTIATE_REQUEST.size
+BUFFER_AT = HEADER_SIZE + NEGOTIATE_RESPONSE.size        # and contexts; the first place for either
+_BAD_CLUSTER_DIALECT = 0xC05D0001
+
+
+def check_fixed(
+    layout: Layout, size: int, structure_size: int | None, expected: int, at: int = HEADER_SIZE
+) -> list[Anomaly]:
+    """What is wrong with the fixed part of a body: its end, and its StructureSize."""
+    faults = []
+    if size < at + layout.size:
+        detail = f"{max(size - at, 0)} bytes of {layout.size}"
+        faults.append(Anomaly(Kind.SHORT, size, "fixed", detail))
+    if structure_size is not None and structure_size != expected:
+        faults.append(Anomaly(Kind.STRUCTURE_SIZE, at, "fixed", f"{structure_size}, not {expected}"))
+    return faults
+
+
+def read_negotiate_request(data: bytes, size: int) -> tuple[NegotiateRequest, list[Anomaly]]:
+    """The request whose header stands at the start of `data`; size: of the message as sent.
+
+    Anomalies: "fixed", "dialects", "contexts" as a strict server would refuse them (3.3.5.4).
+    """
+    request = NegotiateRequest(*NEGOTIATE_REQUEST.read(data, HEADER_SIZE))
+    faults = check_fixed(NEGOTIATE_REQUEST, size, request.structure_size, 36)
+    count = request.dialect_count
+    if count is None:
+        return request, faults
+    dialects = numbers(data, DIALECTS_AT, count)
+    if count == 0:
+        faults.append(Anomaly(Kind.EMPTY_LIST, HEADER_SIZE + 2, "dialects", "no dialect offered"))
+    end = DIALECTS_AT + 2 * count
+    if end > size:
+        room = max(size - DIALECTS_AT, 0) // 2
+        faults.append(Anomaly(Kind.COUNT_OVERRUNS, DIALECTS_AT, "dialects", f"{count} dialects, room for {room}"))
+    contexts = None
+    if has_contexts(dialects) and request.context_offset is not None and request.context_count is not None:
+        contexts, more = walk(
+            data, size, request.context_offset, request.context_count, first=end, response=False
+        )
+        faults += more
+    return request._replace(dialects=dialects, contexts=contexts), faults
+
+
+def has_contexts(dialects: tuple[int, ...]) -> bool:
+    """Whether a request with these dialects has negotiate contexts (2.2.3)."""
+    return constants.SMB_3_1_1 in dialects
+
+
+def read_negotiate_response(data: bytes, size: int) -> tuple[NegotiateResponse, list[Anomaly]]:
+    """The answer whose header stands at the start of `data`; size: of the message as sent.
+
+    Anomalies: "fixed", "security-buffer", "contexts", in that order (3.2.5.2).
+    """
+    response = NegotiateResponse(*NEGOTIATE_RESPONSE.read(data, HEADER_SIZE))
+    faults = check_fixed(NEGOTIATE_RESPONSE, size, response.structure_size, 65)
+    buffer = _security_buffer(data, size, response.security_offset, response.security_length, faults)
+    token = None if buffer is None else read_token(buffer)
+    if token is not None and (token.form == "unknown" or not token.whole):
+        detail = "not a GSS token" if token.form == "unknown" else "the token ends before its length says"
+        faults.append(Anomaly(Kind.BAD_TOKEN, response.security_offset or 0, "security-buffer", detail))
+    contexts = None
+    if (
+        response.dialect == constants.SMB_3_1_1
+        and response.context_offset is not None
+        and response.context_count is not None
+    ):
+        contexts, more = walk(
+            data, size, response.context_offset, response.context_count, first=BUFFER_AT, response=True
+        )
+        faults += more
+    return response._replace(security_buffer=buffer, token=token, contexts=contexts), faults
+
+
+def _security_buffer(
+    data: bytes, size: int, offset: int | None, length: int | None, faults: list[Anomaly]
+) -> bytes | None:
+    """The bytes of the security buffer; b"" where the answer has none (offset and length may both be 0)."""
+    if offset is None or length is None:
+        return None
+    if length == 0:
+        return b""
+    if offset < BUFFER_AT:
+        detail = f"at {offset}, inside the fixed part"
+        faults.append(Anomaly(Kind.OFFSET_OUTSIDE, offset, "security-buffer", detail))
+        return None
+    if offset + length > size:
+        detail = f"{length} bytes at {offset}, the message has {size}"
+        faults.append(Anomaly(Kind.COUNT_OVERRUNS, offset, "security-buffer", detail))
+        return None
+    try:
+        return take(data, offset, length, "security buffer")
+    except Truncated:
+        return None
+
+
+def read_error(data: bytes, size: int, status: int | None) -> tuple[ErrorResponse, list[Anomaly]]:
+    """The error answer whose header stands at the start of `data`; size: of the message as sent."""
+    error = ErrorResponse(*ERROR_RESPONSE.read(data, HEADER_SIZE))
+    faults = check_fixed(ERROR_RESPONSE, size, error.structure_size, ERROR_SIZE)
+    if error.byte_count is None:
+        return error, faults
+    start = HEADER_SIZE + ERROR_RESPONSE.size
+    if start + error.byte_count > size:
+        detail = f"{error.byte_count} bytes of error data, room for {max(size - start, 0)}"
+        faults.append(Anomaly(Kind.COUNT_OVERRUNS, start, "error-data", detail))
+    content = data[start : start + error.byte_count]
+    contexts = _error_contexts(content) if error.context_count else ()
+    dialect = None
+    if status == _BAD_CLUSTER_DIALECT:
+        told = next((block for kind, block in contexts if kind == constants.ERROR_ID_DEFAULT), content)
+        dialect = number(told, 0, 2)
+    return error._replace(data=content, contexts=contexts, cluster_dialect=dialect), faults
+
+
+def _error_contexts(content: bytes) -> tuple[tuple[int, bytes], ...]:
+    """(ErrorId, bytes) of each error context that lies whole in `content` (2.2.2.1)."""
+    found = []
+    at = 0
+    while (length := number(content, at, 4)) is not None and (kind := number(content, at + 4, 4)) is not None:
+        if at + 8 + length > len(content):
+            break
+        found.append((kind, content[at + 8 : at + 8 + length]))
+        at += 8 + length
+        at += -at % 8
+    return tuple(found)
