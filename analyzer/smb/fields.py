@@ -16,12 +16,13 @@ from analyzer.smb.layout import DOSTIME, FILETIME, GUID, HEX, TEXT, Layout, Wire
 from analyzer.smb.message import Message
 from analyzer.smb.spnego import Token
 
-Value = int | bool | str | None | list[int] | list[str]
-Item = tuple[str, int | bool | str | None]
+Shown = int | bool | str | None
+Value = Shown | list[Shown]
+Item = tuple[str, Shown]
 
 # Fields of which a message has one for each entry of a list: always a list, even of one.
 LISTS = frozenset({
-    "smb.dialect.name", "smb.dialect", "smb.buffer_format", "spnego.MechType",
+    "smb.dialect.name", "smb.dialect", "smb.buffer_format", "smb2.dialect", "spnego.MechType",
     "smb2.negotiate_context.type", "smb2.negotiate_context.data_length",
     *(form.ids for form in contexts.FORMS.values() if form.ids),
 })  # fmt: skip
@@ -36,18 +37,17 @@ def fields(message: Message) -> dict[str, Value]:
     """
     if not is_negotiate(message):
         return {}
-    shown: dict[str, Value] = {}
+    found: dict[str, list[Shown]] = {}
     for key, value in _items(message):
-        if key in LISTS:
-            shown.setdefault(key, []).append(value)  # type: ignore[union-attr,arg-type]  # one type a key
-        elif key in shown:
-            before = shown[key]
-            shown[key] = [*(before if isinstance(before, list) else [before]), value]  # type: ignore[list-item]
-        else:
-            shown[key] = value
-    if message.response and "smb2.dialect" in shown:
-        shown["smb2.dialect"] = message.body.dialect  # type: ignore[union-attr]  # only that body has the key
-    return shown
+        found.setdefault(key, []).append(value)
+    return {
+        key: values if len(values) > 1 or _is_list(key, message) else values[0] for key, values in found.items()
+    }
+
+
+def _is_list(key: str, message: Message) -> bool:
+    """An answer names one dialect, a request a list of them."""
+    return key in LISTS and not (key == "smb2.dialect" and message.response)
 
 
 def is_negotiate(message: Message) -> bool:
@@ -160,6 +160,7 @@ def _smb1_header(header: smb1.Smb1Header) -> Iterator[Item]:
 def _smb1_request(body: smb1.NegotiateRequest) -> Iterator[Item]:
     yield from _smb1_counts(body)
     for form, name in zip(body.buffer_formats, body.dialects, strict=True):
+        yield "smb.dialect", name
         yield "smb.buffer_format", form
         yield "smb.dialect.name", name
 

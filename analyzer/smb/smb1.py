@@ -4,8 +4,6 @@ A member is None where this form of the answer has none, or where the message or
 before it.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind

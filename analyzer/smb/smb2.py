@@ -4,8 +4,6 @@ A member of a body is None where the message or the capture ends before it; the 
 message tell which of the two it was.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
