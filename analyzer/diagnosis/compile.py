@@ -255,7 +255,7 @@ class _Reader:
         if event.style == "|":
             return self._block(text, line, column)
         value = text if event.style else _scalar(text)
-        begins = column + bool(event.style)
+        begins = column + (event.style in ("'", '"'))
         one_line = event.start_mark.line == event.end_mark.line
         return Node(value, text, line, begins, line, column, one_line)
 

@@ -106,7 +106,7 @@ class Language:
 
     def _compile(self, text: str) -> Program:
         try:
-            expression = self._env.compile(text)
+            expression = self._env.compile(text.rstrip())
         except RuntimeError as error:
             raise ExpressionErrors(_errors(str(error), text)) from None
         if expression.return_type() != _BOOL:
@@ -164,7 +164,7 @@ def _errors(message: str, text: str) -> list[ExpressionError]:
             at = _begin(text, int(line), int(column), undeclared[1])
             found.append(ExpressionError(f"unknown name {undeclared[1]!r}", int(line), at, undeclared[1]))
             continue
-        problem = _EXPECTING.sub("", said).replace("'<EOF>'", "the end of the condition")
+        problem = _EXPECTING.sub("", said).replace("mismatched input '<EOF>'", "the condition ends too early")
         found.append(ExpressionError(problem, int(line), int(column)))
         if problem.startswith("Syntax error"):
             break  # what follows one is seldom an error of its own

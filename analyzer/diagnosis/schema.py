@@ -215,9 +215,10 @@ class _Checker:
             self._at(line, column, f"{word!r} is no platform: lower-case words joined by hyphens")
 
     def examples(self) -> tuple[Example, ...]:
-        found = [example for node in self._items("examples") if (example := self._example(node))]
+        items = self._items("examples")
+        found = [example for node in items if (example := self._example(node))]
         node = self._document.get("examples")
-        if node is not None and isinstance(node.value, list):
+        if node is not None and isinstance(node.value, list) and len(found) == len(items):
             expects = {example.expects for example in found}
             if not expects - {"silent"}:
                 self._key(node, "no example in which the rule fires")
