@@ -1,0 +1,122 @@
+"""What a run says, as records: a capture, its connections, their findings.
+
+The JSON report is these records under the same names; every other report shows part of them.
+Times are nanoseconds since 1970-01-01 UTC until a report prints them with iso().
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple
+
+from analyzer.diagnosis.rule import Fix
+
+SCHEMA = 1                               # of the JSON report
+SEVERITIES = ("info", "warning", "error")
+BROKEN = ("failed", "no-connection", "not-smb")      # outcomes that have causes
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - datetime.UTC is the same, mypy knows this one
+
+
+class Note(NamedTuple):
+    """One thing to know about a capture as a whole. kind: one of the kinds the manual lists."""
+
+    kind: str
+    text: str
+
+
+class Frames(NamedTuple):
+    """Wireshark's frame numbers of a connection; None where the capture has no such frame."""
+
+    first: int
+    last: int
+    request: int | None
+    response: int | None
+
+
+class PortCount(NamedTuple):
+    """How many TCP packets a port saw, at either end."""
+
+    port: int
+    packets: int
+
+
+class Traffic(NamedTuple):
+    """What a capture holds apart from SMB connections, busiest TCP ports first."""
+
+    link_types: tuple[str, ...] = ()
+    tcp_packets: int = 0
+    tcp_ports: tuple[PortCount, ...] = ()
+    smb_like_ports: tuple[int, ...] = ()
+
+
+NO_TRAFFIC = Traffic()
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRecord:
+    """One slug on one connection, with all its frames."""
+
+    rule: str
+    code: str
+    severity: str
+    title: str
+    summary: str
+    fix: tuple[Fix, ...]
+    frames: tuple[int, ...]
+    display_filter: str
+    reference: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionRecord:
+    """One TCP connection on an SMB port. response_time: seconds; findings: causes first."""
+
+    stream: int
+    client: str
+    client_host: str
+    server: str
+    server_host: str
+    transport: str
+    outcome: str
+    reached: str
+    causes: tuple[str, ...]
+    confidence: str | None
+    candidates: tuple[str, ...]
+    warnings: tuple[str, ...]
+    dialect: str | None
+    client_name: str | None
+    server_name: str | None
+    offered: tuple[str, ...]
+    frames: Frames
+    response_time: float | None
+    first_ns: int
+    last_ns: int
+    findings: tuple[FindingRecord, ...]
+
+    @property
+    def primary(self) -> FindingRecord | None:
+        """The finding of the primary cause."""
+        return self.findings[0] if self.causes and self.findings else None
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureRecord:
+    """One capture that was given. error: where and why not a single packet could be read."""
+
+    capture: str
+    format: str | None
+    packets: int
+    first_ns: int | None
+    last_ns: int | None
+    error: str | None
+    notes: tuple[Note, ...]
+    traffic: Traffic
+
+
+def iso(time_ns: int) -> str:
+    """A time as ISO 8601 in UTC: microseconds, and nanoseconds where there are any."""
+    microseconds, rest = divmod(time_ns, 1000)
+    moment = _EPOCH + timedelta(microseconds=microseconds)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{f'{rest:03d}' if rest else ''}Z"
