@@ -25,12 +25,9 @@ class RuleIndexHook(BuildHookInterface[Any]):
         if version == "editable":
             return
         root = Path(self.root)
-        compiler = root / "analyzer" / "diagnosis" / "compile.py"
-        if not compiler.exists():
-            return
         self._folder = tempfile.TemporaryDirectory()
         index = Path(self._folder.name) / "index.json"
-        _load(compiler).write_index(root / "rules", index)
+        _load(root / "analyzer" / "diagnosis" / "compile.py").write_index(root / "rules", index)
         build_data["force_include"][str(index)] = "analyzer/rules/index.json"
 
     def finalize(self, version: str, build_data: dict[str, Any], artifact_path: str) -> None:
