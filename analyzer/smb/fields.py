@@ -64,7 +64,7 @@ def _items(message: Message) -> Iterator[Item]:
         if isinstance(body, smb1.NegotiateRequest):
             yield from _smb1_request(body)
         elif isinstance(body, smb1.NegotiateResponse):
-            yield from _smb1_response(body)
+            yield from _smb1_response(message, body)
     elif isinstance(header, smb2.Smb2Header):
         yield from _smb2_header(header, response=bool(message.response))
         if isinstance(body, smb2.NegotiateRequest):
@@ -72,7 +72,7 @@ def _items(message: Message) -> Iterator[Item]:
         elif isinstance(body, smb2.NegotiateResponse):
             yield from _smb2_response(message, body)
         elif isinstance(body, smb2.ErrorResponse):
-            yield from _smb2_error(body)
+            yield from _smb2_error(message, body)
 
 
 def _named(layout: Layout, values: Iterable[Any]) -> Iterator[Item]:
@@ -94,6 +94,9 @@ def _written(wire: Wire, value: Any) -> Iterator[Item]:
         yield wire.key, filetime_text(value)
     elif wire.shown == DOSTIME:
         yield wire.key, dos_time_text(value)
+        if value not in (0, 0xFFFFFFFF):
+            yield wire.key + ".smb_date", value >> 16
+            yield wire.key + ".smb_time", value & 0xFFFF
     else:
         yield wire.key, value
     yield from _bits(wire.bits, value)
@@ -108,6 +111,11 @@ def guid_text(value: bytes) -> str:
     """A GUID's 16 bytes as text, in lower case with dashes ([MS-DTYP] 2.3.4.2)."""
     first = (value[3::-1], value[5:3:-1], value[7:5:-1], value[8:10], value[10:])
     return "-".join(part.hex() for part in first)
+
+
+def big_endian_guid_text(value: bytes) -> str:
+    """A GUID as Wireshark writes the one of SMB1: in the order of its bytes."""
+    return "-".join(part.hex() for part in (value[:4], value[4:6], value[6:8], value[8:10], value[10:]))
 
 
 def filetime_text(value: int) -> str | None:
@@ -172,7 +180,7 @@ def _smb1_counts(body: smb1.NegotiateRequest | smb1.NegotiateResponse) -> Iterat
         yield "smb.bcc", body.byte_count
 
 
-def _smb1_response(body: smb1.NegotiateResponse) -> Iterator[Item]:
+def _smb1_response(message: Message, body: smb1.NegotiateResponse) -> Iterator[Item]:
     yield from _smb1_counts(body)
     layout = smb1.WORDS.get(body.word_count or 0)
     if layout is None:
@@ -181,15 +189,30 @@ def _smb1_response(body: smb1.NegotiateResponse) -> Iterator[Item]:
     if body.challenge is not None:
         yield "smb.challenge", body.challenge.hex()
     if body.domain is not None:
-        yield "smb.primary_domain", body.domain
+        yield "smb.primary_domain", _latin(_lanman_domain(message, body) if body.word_count == 13 else body.domain)
     if body.server is not None:
-        yield "smb.server", body.server
+        yield "smb.server", _latin(body.server)
     if body.server_guid is not None:
-        yield "smb.server_guid", guid_text(body.server_guid)
+        yield "smb.server_guid", big_endian_guid_text(body.server_guid)
     if body.security_buffer is not None:
         yield "smb.security_blob", body.security_buffer.hex()
     if body.token is not None:
         yield from _token(body.token)
+
+
+def _lanman_domain(message: Message, body: smb1.NegotiateResponse) -> str:
+    """The domain of a LANMAN answer as Wireshark reads it: by Flags2, though these dialects have no Unicode."""
+    assert isinstance(message.header, smb1.Smb1Header)
+    if body.domain is None or not message.header.flags2 & constants.FLAGS2_UNICODE:
+        return body.domain or ""
+    block = smb1.block_at(message.data, smb1.HEADER_SIZE)
+    at = block.bytes + len(body.challenge or b"")
+    return smb1.text_at(message.data, at + at % 2, block.end, unicode=True)[0] or ""
+
+
+def _latin(text: str) -> str:
+    """Wireshark shows Latin-1 of these names, and a question mark for each other 16-bit unit."""
+    return "".join(c if ord(c) < 0x100 else "?" * (1 + (ord(c) > 0xFFFF)) for c in text)
 
 
 def _smb2_header(header: smb2.Smb2Header, *, response: bool) -> Iterator[Item]:
@@ -250,11 +273,15 @@ def _smb2_response(message: Message, body: smb2.NegotiateResponse) -> Iterator[I
 _BEHIND_THE_BUFFER = frozenset({"smb2.olb.offset", "smb2.olb.length", "smb2.negotiate_context.offset"})
 
 
-def _smb2_error(body: smb2.ErrorResponse) -> Iterator[Item]:
+def _smb2_error(message: Message, body: smb2.ErrorResponse) -> Iterator[Item]:
     yield from _buffer_code(body.structure_size)
     yield from _named(smb2.ERROR_RESPONSE, body)
-    if body.data:
-        yield "smb2.error.data", body.data.hex()
+    if body.byte_count is not None:
+        # A count of 0 stands for one byte ([MS-SMB2] 2.2.2).
+        size = body.byte_count or 1
+        data = message.data[smb2.ERROR_AT : smb2.ERROR_AT + size]
+        if len(data) == size:
+            yield "smb2.error.data", data.hex()
 
 
 def _contexts(data: bytes, offset: int, count: int, first: int) -> Iterator[Item]:

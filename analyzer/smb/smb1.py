@@ -240,22 +240,22 @@ def read_negotiate_response(data: bytes, size: int, flags2: int) -> tuple[Negoti
         index = number(data, block.bytes, 2)
         response = response._replace(dialect_index=index if index == 0xFFFF else None)
     if block.byte_count is not None:
-        end = min(block.end, size)
         if block.word_count == 17:
-            response, more = _read_nt_bytes(response, data, block.bytes, end, flags2)
+            response, more = _read_nt_bytes(response, data, block, size, flags2)
             faults += more
         elif block.word_count == 13:
-            response = _read_lanman_bytes(response, data, block.bytes, end, flags2)
+            response = _read_lanman_bytes(response, data, block.bytes, block.end)
     return response, faults
 
 
 def _read_nt_bytes(
-    response: NegotiateResponse, data: bytes, at: int, end: int, flags2: int
+    response: NegotiateResponse, data: bytes, block: Block, size: int, flags2: int
 ) -> tuple[NegotiateResponse, list[Anomaly]]:
     """The data bytes of the NT LM 0.12 form: challenge and names, or GUID and GSS token."""
     capabilities = response.capabilities or 0
+    at, end = block.bytes, block.end
     if capabilities & constants.SMB1_CAP_EXTENDED_SECURITY:
-        return _read_extended_bytes(response, data, at, end)
+        return _read_extended_bytes(response, data, at, min(end, size))
     length = response.challenge_length or 0
     if length:
         if at + length > end:
@@ -291,20 +291,14 @@ def _read_extended_bytes(
     return response, []
 
 
-def _read_lanman_bytes(
-    response: NegotiateResponse, data: bytes, at: int, end: int, flags2: int
-) -> NegotiateResponse:
-    """The data bytes of the LANMAN form: challenge and, from LANMAN 2.1 on, the domain."""
+def _read_lanman_bytes(response: NegotiateResponse, data: bytes, at: int, end: int) -> NegotiateResponse:
+    """The data bytes of the LANMAN form: challenge and, from LANMAN 2.1 on, the domain (never Unicode)."""
     length = response.challenge_length or 0
     if at + length > min(end, len(data)):
         return response
     if length:
         response = response._replace(challenge=data[at : at + length])
-    at += length
-    unicode = bool(flags2 & constants.FLAGS2_UNICODE)
-    if unicode and at % 2:
-        at += 1
-    domain, _ = text_at(data, at, end, unicode=unicode)
+    domain, _ = text_at(data, at + length, end, unicode=False)
     return response._replace(domain=domain)
 
 

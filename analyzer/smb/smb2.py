@@ -134,6 +134,7 @@ ERROR_RESPONSE = Layout.of(ErrorResponse)
 
 HEADER_SIZE = 64
 ERROR_SIZE = 9           # StructureSize of an error response
+ERROR_AT = HEADER_SIZE + ERROR_RESPONSE.size
 DIALECTS_AT = HEADER_SIZE + NEGOTIATE_REQUEST.size
 BUFFER_AT = HEADER_SIZE + NEGOTIATE_RESPONSE.size        # and contexts; the first place for either
 _BAD_CLUSTER_DIALECT = 0xC05D0001
@@ -236,11 +237,10 @@ def read_error(data: bytes, size: int, status: int | None) -> tuple[ErrorRespons
     faults = check_fixed(ERROR_RESPONSE, size, error.structure_size, ERROR_SIZE)
     if error.byte_count is None:
         return error, faults
-    start = HEADER_SIZE + ERROR_RESPONSE.size
-    if start + error.byte_count > size:
-        detail = f"{error.byte_count} bytes of error data, room for {max(size - start, 0)}"
-        faults.append(Anomaly(Kind.COUNT_OVERRUNS, start, "error-data", detail))
-    content = data[start : start + error.byte_count]
+    if ERROR_AT + error.byte_count > size:
+        detail = f"{error.byte_count} bytes of error data, room for {max(size - ERROR_AT, 0)}"
+        faults.append(Anomaly(Kind.COUNT_OVERRUNS, ERROR_AT, "error-data", detail))
+    content = data[ERROR_AT : ERROR_AT + error.byte_count]
     contexts = _error_contexts(content) if error.context_count else ()
     dialect = None
     if status == _BAD_CLUSTER_DIALECT:
