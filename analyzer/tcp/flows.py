@@ -66,13 +66,14 @@ class FlowTable:
     def assign(self, segments: SegmentTable) -> Assignment:
         """The place of each row. Rows come in capture order, each chunk once."""
         known = len(self._pairs)
-        flow, direction = self._flows(segments)
+        short = (segments.icmp != 0) & (segments.length > 0) & (segments.length < NUMBERED_HEADER)
+        flow, direction = self._flows(segments, short)
         rows = Rows(
             flow=flow,
             direction=direction,
             seq=segments.seq,
             ack=segments.ack,
-            flags=segments.flags,
+            flags=segments.flags * ~short,
             counts=(segments.icmp == 0) & (segments.length >= 0),
         )
         numbered = np.flatnonzero(flow >= 0)
@@ -91,13 +92,14 @@ class FlowTable:
         result.peer_base[numbered] = part.peer_base
         return result
 
-    def _flows(self, segments: SegmentTable) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def _flows(
+        self, segments: SegmentTable, short: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """The flow (both directions of an address and port pair) of each row, and which direction."""
         source, target = self._endpoints(segments)
         lower, upper = np.minimum(source, target), np.maximum(source, target)
         before = len(self._pairs)
         addressed = (lower != _NOWHERE) & (upper != _NOWHERE)
-        short = (segments.icmp != 0) & (segments.length > 0) & (segments.length < NUMBERED_HEADER)
         adding = addressed & ~short
         if adding.all():
             flow = self._pairs.number(lower, upper, self._max_flows)

@@ -1,0 +1,164 @@
+"""First payload bytes -> is this SMB? For finding SMB on any port, and negotiations far into a connection.
+
+[MS-SMB2] 2.1 and [MS-CIFS] 2.1: four bytes of NetBIOS session framing, then the protocol's signature.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.table import SegmentTable
+from analyzer.tcp.pairs import grown
+from analyzer.tcp.rows import payload_bytes
+
+SMB_PORTS = (139, 445)
+
+# How far into its side's stream a segment may begin that shows SMB: as far as any is kept.
+WINDOW = 65536
+
+# What an undecided side may send before its later segments are passed over: the longest first
+# message that answers the question is a few hundred bytes.
+PROBE = 4096
+
+_SYN = 0x02
+_HEAD = 8                                        # framing and signature
+_SIGNATURES = (0xFE, 0xFF, 0xFD, 0xFC)           # SMB2, SMB1, encrypted, compressed; then "SMB"
+_SMB = b"SMB"
+_SESSION_REQUEST = bytes((0x81, 0x00, 0x00, 0x44, 0x20))     # RFC 1002 4.3.2, two 32-letter names
+_UNDECIDED, _IS_SMB, _IS_NOT = 0, 1, 2
+_NEVER = np.iinfo(np.int64).max
+
+
+def is_smb(head: bytes) -> bool:
+    """Whether a stream that begins with these bytes (8 or more) is SMB."""
+    framed = head[0] == 0 and head[4] in _SIGNATURES and head[5:8] == _SMB
+    return framed or head.startswith(_SESSION_REQUEST)
+
+
+def starts_message(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these rows begin with a session message that holds SMB, or with a session request."""
+    found = np.zeros(len(rows), np.bool_)
+    at = _reaching(segments, rows, _HEAD)
+    start = segments.payload[rows[at]]
+    data = segments.data
+    framed = (data[start] == 0) & (data[start + 4] >= _SIGNATURES[-1])
+    found[at[framed]] = _matches(data, start[framed] + 5, _SMB)
+    asking = data[start] == _SESSION_REQUEST[0]
+    found[at[asking]] = _matches(data, start[asking], _SESSION_REQUEST)
+    return found
+
+
+def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of these rows begin with an SMB1 or SMB2 NEGOTIATE message."""
+    found = np.zeros(len(rows), np.bool_)
+    data = segments.data
+    for signature, command, value in ((0xFF, 4, b"\x72"), (0xFE, 12, b"\x00\x00")):
+        at = _reaching(segments, rows, 4 + command + len(value))
+        start = segments.payload[rows[at]]
+        at = at[(data[start] == 0) & (data[start + 4] == signature)]
+        start = segments.payload[rows[at]]
+        found[at] = _matches(data, start + 5, _SMB) & _matches(data, start + 4 + command, value)
+    return found
+
+
+def _reaching(segments: SegmentTable, rows: NDArray[np.int64], size: int) -> NDArray[np.intp]:
+    return np.flatnonzero(payload_bytes(segments, rows) >= size)
+
+
+def _matches(data: NDArray[np.uint8], start: NDArray[np.int64], text: bytes) -> NDArray[np.bool_]:
+    same: NDArray[np.bool_] = np.ones(len(start), np.bool_)
+    for i, byte in enumerate(text):
+        same &= data[start + i] == byte
+    return same
+
+
+class Recogniser:
+    """Decides for each connection whether it is SMB, by the first bytes of either side.
+
+    A connection with an SMB port is SMB. Another one is from the first segment on that begins
+    like an SMB message; it is not once both sides, a SYN seen, have begun with something else.
+    """
+
+    def __init__(self) -> None:
+        self._state: NDArray[np.uint8] = np.zeros(256, np.uint8)
+        self._refusing: dict[int, int] = {}                   # connection -> sides that are no SMB, as bits
+        self._heads: dict[tuple[int, int], bytearray] = {}    # beginnings that come in pieces
+
+    def smb(self, count: int) -> NDArray[np.bool_]:
+        """Which of the connections are SMB, as far as is known."""
+        found: NDArray[np.bool_] = self._state[:count] == _IS_SMB
+        return found
+
+    def refused(self, count: int) -> NDArray[np.bool_]:
+        """Which of the connections are certainly not."""
+        found: NDArray[np.bool_] = self._state[:count] == _IS_NOT
+        return found
+
+    def enter(self, ports: NDArray[np.uint16], count: int) -> None:
+        """Note the ports, (n, 2), of the n newest of `count` connections."""
+        self._state = grown(self._state, count)
+        known = np.isin(ports, SMB_PORTS).any(axis=1)
+        self._state[count - len(ports) : count] = np.where(known, _IS_SMB, _UNDECIDED)
+
+    def reach(
+        self,
+        segments: SegmentTable,
+        rows: NDArray[np.int64],
+        owner: tuple[NDArray[np.int64], NDArray[np.uint8]],
+        offset: NDArray[np.int64],
+        opened: NDArray[np.bool_],
+    ) -> NDArray[np.int64]:
+        """How far into its side's stream each row may begin to be kept; 0: the row is not kept at all.
+
+        owner: connection and side of each row. offset: of each row in its side's stream.
+        opened: by connection, whether a SYN came before these rows.
+        """
+        conn, side = owner
+        state = self._state
+        result = np.where(state[conn] == _IS_SMB, WINDOW, 0)
+        pending = np.flatnonzero(state[conn] == _UNDECIDED)
+        if not pending.size:
+            return result
+        syn = np.full(len(opened), _NEVER)
+        syn[opened] = -1
+        opening = pending[(segments.flags[rows[pending]] & _SYN) != 0]
+        np.minimum.at(syn, conn[opening], opening)
+        carrying = pending[payload_bytes(segments, rows[pending]) > 0]
+        message = starts_message(segments, rows[carrying]) & (np.abs(offset[carrying]) < WINDOW)
+        head = (offset[carrying] >= 0) & (offset[carrying] < _HEAD) & (syn[conn[carrying]] < carrying)
+        decided = np.full(len(opened), _NEVER)
+        for at, positive in zip(
+            carrying[message | head].tolist(), message[message | head].tolist(), strict=True
+        ):
+            number = int(conn[at])
+            if state[number] != _UNDECIDED:
+                continue
+            start = int(segments.payload[rows[at]])
+            size = min(_HEAD, int(segments.present[rows[at]]))
+            bits = bytes(segments.data[start : start + size])
+            sort = _IS_SMB if positive else self._sort(number, int(side[at]), int(offset[at]), bits)
+            if sort != _UNDECIDED:
+                state[number] = sort
+                decided[number] = at
+        numbers = conn[pending]
+        result[pending] = np.where(
+            pending < decided[numbers], PROBE, np.where(state[numbers] == _IS_SMB, WINDOW, 0)
+        )
+        return result
+
+    def _sort(self, conn: int, side: int, offset: int, data: bytes) -> int:
+        """What the bytes at an offset below 8 make of a connection."""
+        head = self._heads.pop((conn, side), bytearray())
+        if offset <= len(head):
+            head[offset:] = data[: _HEAD - offset]
+        if len(head) < _HEAD:
+            self._heads[conn, side] = head
+            return _UNDECIDED
+        if is_smb(bytes(head)):
+            return _IS_SMB
+        sides = self._refusing.pop(conn, 0) | 1 << side
+        if sides == 3:
+            return _IS_NOT
+        self._refusing[conn] = sides
+        return _UNDECIDED

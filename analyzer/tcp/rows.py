@@ -1,0 +1,127 @@
+"""Kept segments as records of 48 bytes and one arena of payload bytes, appended chunk by chunk."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.table import SegmentTable
+
+NO_PAYLOAD = 0xFFFF_FFFF          # in `at`: the payload was not kept
+
+
+class Rows(NamedTuple):
+    """The columns of kept segments. Row i of every column is the same segment."""
+
+    frame: NDArray[np.int64]
+    time_ns: NDArray[np.int64]
+    conn: NDArray[np.int32]          # connection, in order of tcp.stream
+    seq: NDArray[np.uint32]
+    ack: NDArray[np.uint32]
+    length: NDArray[np.int32]        # payload bytes on the wire; of a quoted header 0
+    present: NDArray[np.int32]       # payload bytes in the arena
+    at: NDArray[np.uint32]           # where they begin there, or NO_PAYLOAD
+    icmp: NDArray[np.uint16]
+    side: NDArray[np.uint8]
+    flags: NDArray[np.uint8]         # of a quoted header 0
+    ttl: NDArray[np.uint8]
+
+
+# Joined records are grown in place by bytearray, which columns on their own could not be without
+# twice the memory for a moment.
+_RECORD = np.dtype(
+    list(
+        zip(
+            Rows._fields,
+            ("i8", "i8", "i4", "u4", "u4", "i4", "i4", "u4", "u2", "u1", "u1", "u1"),
+            strict=True,
+        )
+    ),
+    align=True,
+)
+RECORD_BYTES = _RECORD.itemsize
+
+
+def _columns(records: NDArray[Any]) -> Rows:
+    return Rows(*(records[name] for name in Rows._fields))
+
+
+class RowStore:
+    """Rows in capture order. Memory: 48 bytes a row and the payload, and an eighth for growing."""
+
+    def __init__(self) -> None:
+        self.arena = bytearray()
+        self._records = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._records) // RECORD_BYTES
+
+    def append(
+        self,
+        segments: SegmentTable,
+        rows: NDArray[np.int64],
+        conn: NDArray[np.int64],
+        side: NDArray[np.uint8],
+        payload: NDArray[np.bool_],
+    ) -> None:
+        """Keep these rows of a table. conn, side and payload (keep the bytes too): one entry a row."""
+        present = payload_bytes(segments, rows) * payload
+        start = segments.payload[rows]
+        carrying = np.flatnonzero(present)
+        view = segments.data.data
+        spans = zip(start[carrying].tolist(), (start + present)[carrying].tolist(), strict=True)
+        pieces = [view[begin:end] for begin, end in spans]
+        measured = segments.icmp[rows] == 0
+        records = np.zeros(len(rows), _RECORD)
+        new = _columns(records)
+        new.frame[:] = segments.frame[rows]
+        new.time_ns[:] = segments.time_ns[rows]
+        new.conn[:] = conn
+        new.seq[:] = segments.seq[rows]
+        new.ack[:] = segments.ack[rows]
+        new.length[:] = np.maximum(segments.length[rows], 0) * measured
+        new.present[:] = present
+        new.at[:] = np.where(payload, np.cumsum(present) - present + len(self.arena), NO_PAYLOAD)
+        new.icmp[:] = segments.icmp[rows]
+        new.side[:] = side
+        new.flags[:] = segments.flags[rows] * measured
+        new.ttl[:] = segments.ttl[rows]
+        self._records += records.tobytes()
+        self.arena += b"".join(pieces)
+
+    def rows(self, numbers: NDArray[np.int64] | None = None) -> Rows:
+        """Some of the rows, as copies; None: all of them, as views to be dropped before the next append."""
+        records = np.frombuffer(self._records, _RECORD)
+        return _columns(records if numbers is None else records[numbers])
+
+    def keep(self, wanted: NDArray[np.bool_]) -> None:
+        """Drop all other rows and close up the arena. wanted: one entry a row."""
+        records = np.frombuffer(self._records, _RECORD)[wanted]
+        columns = _columns(records)
+        carrying = np.flatnonzero(columns.present)
+        sizes = columns.present[carrying].astype(np.int64)
+        targets = np.cumsum(sizes) - sizes
+        moves = zip(columns.at[carrying].tolist(), targets.tolist(), sizes.tolist(), strict=True)
+        with memoryview(self.arena) as view:
+            for source, target, size in moves:
+                view[target : target + size] = view[source : source + size]
+        del self.arena[int(sizes.sum()) :]
+        columns.at[carrying] = targets
+        # Rows without bytes may have pointed anywhere in the old arena.
+        columns.at[(columns.present == 0) & (columns.at != NO_PAYLOAD)] = 0
+        self._records = bytearray(records.tobytes())
+
+    def order(self) -> NDArray[np.int64]:
+        """Row numbers, those of each connection together and in capture order."""
+        keys = (self.rows().conn.astype(np.int64) << 32) | np.arange(len(self))
+        keys.sort()
+        keys &= 0xFFFF_FFFF
+        return keys
+
+
+def payload_bytes(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Payload bytes that the capture holds of each of these rows."""
+    present: NDArray[np.int64] = np.minimum(segments.present[rows], segments.length[rows])
+    return np.where(segments.icmp[rows] == 0, np.maximum(present, 0), 0)

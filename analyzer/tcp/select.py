@@ -1,0 +1,325 @@
+"""Rows of all connections -> those that a verdict needs, kept until the capture ends: SegmentStore.
+
+Kept of each connection on an SMB port: SYN, FIN, RST and quoted headers; whatever carries or
+acknowledges the first bytes of either side; later segments that begin with a NEGOTIATE message,
+and what follows each for a while. Everything else is counted only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.table import SegmentTable
+from analyzer.tcp.assemble import connections
+from analyzer.tcp.connection import Connection
+from analyzer.tcp.ends import Ends
+from analyzer.tcp.flows import Assignment
+from analyzer.tcp.pairs import grown
+from analyzer.tcp.recognise import Recogniser, starts_negotiate
+from analyzer.tcp.rows import RowStore, payload_bytes
+from analyzer.tcp.sequence import distance, distances
+
+# Bytes of each side whose segments are kept. Negotiation, logon and tree connect take 2 to 10 KB;
+# a Kerberos ticket with many groups is up to 64 KB. The smaller ones are used, for all connections
+# alike, where a capture holds too many for the first.
+WINDOWS = (65536, 32768, 16384, 8192, 4096)
+
+# Bytes of either side kept after a NEGOTIATE message beyond the window, and how many such messages
+# of one connection: one is a protocol error already.
+RENEGOTIATION = 8192
+MAX_RENEGOTIATIONS = 16
+
+# Control segments of one connection. A client tries 5 to 10 times; more is a scanner or a loop.
+MAX_CONTROLS = 256
+
+# Segments of one connection: both windows in one-byte segments, each acknowledged, twice over.
+MAX_ROWS = 8 * WINDOWS[0]
+
+# Payload of one connection: both windows eight times, for retransmissions.
+MAX_PAYLOAD = 16 * WINDOWS[0]
+
+_CONTROL = 0x07          # FIN, SYN, RST
+_SYN, _ACK = 0x02, 0x10
+
+
+class StoreLimits(NamedTuple):
+    """What a store may hold. 6 million segments are 290 MB."""
+
+    connections: int = 2_000_000
+    rows: int = 6_000_000
+    payload: int = 320 << 20
+
+
+class LimitReached(NamedTuple):
+    """A limit that bit: its name, its value, and how many things went beyond it."""
+
+    name: str            # connections, rows, payload, window, connection-rows, connection-payload, controls
+    limit: int
+    beyond: int
+    frame: int           # where it first bit
+
+
+class SegmentStore:
+    """Collects the rows of a capture, chunk by chunk, then yields its connections.
+
+    ports: the SMB ports. None: every connection is kept until its first bytes show that it is no
+    SMB, those on ports 139 and 445 always.
+    The result does not depend on how the capture is cut into chunks.
+    """
+
+    def __init__(self, ports: frozenset[int] | None, limits: StoreLimits | None = None) -> None:
+        self.ends = Ends()
+        self._limits = limits or StoreLimits()
+        self._rows = RowStore()
+        self._recogniser = Recogniser() if ports is None else None
+        self._port = np.zeros(1 << 16, np.bool_)
+        self._port[list(ports) if ports is not None else slice(None)] = True
+        self._window = 0                                     # index into WINDOWS
+        self._bitten: dict[str, LimitReached] = {}
+        self._newest_refused = -1                            # stream
+        self._reporters: dict[int, bytes] = {}
+        self._renewed: dict[int, _Renewal] = {}
+        # By connection: what came so far, kept or not, against the limits of one connection.
+        self._controls: NDArray[np.int64] = np.zeros(256, np.int64)
+        self._kept: NDArray[np.int64] = np.zeros(256, np.int64)
+        self._payload: NDArray[np.int64] = np.zeros(256, np.int64)
+        self._cut: NDArray[np.bool_] = np.zeros(256, np.bool_)
+
+    @property
+    def limits(self) -> tuple[LimitReached, ...]:
+        """The limits that bit, in order of name."""
+        return tuple(self._bitten[name] for name in sorted(self._bitten))
+
+    def add(self, segments: SegmentTable, assigned: Assignment) -> None:
+        """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
+        chosen = self._port[segments.src_port] | self._port[segments.dst_port]
+        rows = np.flatnonzero(chosen & (assigned.stream >= 0))
+        if not rows.size:
+            return
+        entered = self.ends.count
+        conn = self.ends.number(segments, rows, assigned, self._limits.connections)
+        if (conn < 0).any():
+            self._refuse(segments, rows[conn < 0], assigned)
+            rows, conn = rows[conn >= 0], conn[conn >= 0]
+        count = self.ends.count
+        for name in ("_controls", "_kept", "_payload", "_cut"):
+            setattr(self, name, grown(getattr(self, name), count))
+        batch = _Batch.of(segments, rows, conn, assigned)
+        reach = self._reach(segments, batch, entered)
+        self.ends.count_rows(segments, rows, conn, assigned)
+        self._keep(segments, batch, reach)
+
+    def _refuse(self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment) -> None:
+        """Count connections beyond the limit. Their streams first appear in rising order."""
+        streams = np.unique(assigned.stream[rows])
+        new = int(np.count_nonzero(streams > self._newest_refused))
+        self._newest_refused = max(self._newest_refused, int(streams[-1]))
+        self._note("connections", self._limits.connections, new, int(segments.frame[rows[0]]))
+
+    def _note(self, name: str, limit: int, beyond: int, frame: int) -> None:
+        before = self._bitten.get(name)
+        if before is not None:
+            beyond, frame = before.beyond + beyond, before.frame
+        self._bitten[name] = LimitReached(name, limit, beyond, frame)
+
+    def _reach(self, segments: SegmentTable, batch: _Batch, entered: int) -> NDArray[np.int64]:
+        """How far into its side's stream a row may begin to be kept; 0: it is not kept at all."""
+        if self._recogniser is None:
+            return np.full(len(batch.rows), WINDOWS[0])
+        count = self.ends.count
+        self._recogniser.enter(self.ends.port[entered:count], count)
+        opened = ((self.ends.flags[:count] & _SYN) != 0).any(axis=1)
+        return self._recogniser.reach(
+            segments, batch.rows, (batch.conn, batch.side), batch.offset, opened
+        )
+
+    def _keep(self, segments: SegmentTable, batch: _Batch, reach: NDArray[np.int64]) -> None:
+        """Put the rows that matter into the store, within every limit."""
+        wanted, payload = self._wanted(segments, batch, reach)
+        size = payload_bytes(segments, batch.rows)
+        ones = np.ones(len(size), np.int64)
+        controls = wanted & batch.control & ~payload
+        for name, totals, cap, concerned, weight in (
+            ("controls", self._controls, MAX_CONTROLS, controls, ones),
+            ("connection-rows", self._kept, MAX_ROWS, wanted, ones),
+            ("connection-payload", self._payload, MAX_PAYLOAD, payload, size),
+        ):
+            beyond = self._beyond(batch.conn, totals, cap, concerned & wanted, weight)
+            if beyond.size:
+                wanted[beyond] = False
+                self._cut[batch.conn[beyond]] = True
+                self._note(name, cap, len(beyond), int(segments.frame[batch.rows[beyond[0]]]))
+        payload &= wanted
+        while self._full(wanted, size * payload) and self._window + 1 < len(WINDOWS):
+            self._narrow(int(segments.frame[batch.rows[0]]))
+            inner, _ = self._wanted(segments, batch, reach)
+            wanted &= inner
+            payload &= inner
+        if self._full(wanted, size * payload):
+            self._stop(segments, batch, wanted, size * payload)
+            payload &= wanted
+        at = np.flatnonzero(wanted)
+        if not at.size:
+            return
+        rows = batch.rows[at]
+        self._rows.append(segments, rows, batch.conn[at], batch.side[at], payload[at])
+        for frame in segments.frame[rows[segments.icmp[rows] != 0]].tolist():
+            if frame in segments.reporters:
+                self._reporters[frame] = segments.reporters[frame]
+
+    def _wanted(
+        self, segments: SegmentTable, batch: _Batch, reach: NDArray[np.int64]
+    ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Which rows to keep, and of which the payload too."""
+        reach = np.minimum(reach, WINDOWS[self._window])
+        near = (batch.offset >= -reach) & (batch.offset < reach)
+        payload = batch.data & near
+        wanted = payload | (batch.control & (reach > 0))
+        wanted |= batch.acks & near & (batch.acked >= -reach) & (batch.acked < reach)
+        far = np.flatnonzero(batch.data & ~payload & (reach == WINDOWS[self._window]))
+        starts = far[starts_negotiate(segments, batch.rows[far])]
+        if starts.size or self._renewed:
+            late = self._late(segments, batch, ~payload, starts)
+            wanted[late] = True
+            payload[late] = batch.data[late]
+        return wanted, payload
+
+    def _late(
+        self, segments: SegmentTable, batch: _Batch, far: NDArray[np.bool_], starts: NDArray[np.int64]
+    ) -> list[int]:
+        """Rows beyond the window that begin with a NEGOTIATE (`starts`) or follow such a row."""
+        kept = []
+        starting = set(starts.tolist())
+        numbers = [*self._renewed, *batch.conn[starts].tolist()]
+        for at in np.flatnonzero(far & ~batch.control & np.isin(batch.conn, numbers)).tolist():
+            row, conn, side = int(batch.rows[at]), int(batch.conn[at]), int(batch.side[at])
+            seq, ack = int(segments.seq[row]), int(segments.ack[row])
+            renewal = self._renewed.get(conn)
+            if at in starting and (renewal is None or renewal.times < MAX_RENEGOTIATIONS):
+                count = 1 if renewal is None else renewal.times + 1
+                renewal = _Renewal(count, (ack, seq) if side else (seq, ack))
+                self._renewed[conn] = renewal
+            if renewal is None:
+                continue
+            ahead = distance(seq, renewal.start[side])
+            acked = 0 if batch.data[at] else distance(ack, renewal.start[1 - side])
+            if 0 <= ahead < RENEGOTIATION and 0 <= acked < RENEGOTIATION:
+                kept.append(at)
+        return kept
+
+    @staticmethod
+    def _beyond(
+        conn: NDArray[np.int64],
+        totals: NDArray[np.int64],
+        cap: int,
+        concerned: NDArray[np.bool_],
+        weight: NDArray[np.int64],
+    ) -> NDArray[np.int64]:
+        """Rows that take the total of their connection beyond the cap. Adds all weights to the totals."""
+        at = np.flatnonzero(concerned)
+        np.add.at(totals, conn[at], weight[at])
+        at = at[totals[conn[at]] > cap]
+        if not at.size:
+            return at
+        at = at[np.argsort(conn[at], kind="stable")]
+        numbers, starts, inverse = np.unique(conn[at], return_index=True, return_inverse=True)
+        running = np.cumsum(weight[at])
+        sums = np.add.reduceat(weight[at], starts)
+        before = totals[numbers] - sums - (running[starts] - weight[at][starts])
+        return np.sort(at[running + before[inverse] > cap])
+
+    def _full(self, wanted: NDArray[np.bool_], size: NDArray[np.int64]) -> bool:
+        rows = len(self._rows) + int(np.count_nonzero(wanted))
+        return rows > self._limits.rows or len(self._rows.arena) + int(size.sum()) > self._limits.payload
+
+    def _narrow(self, frame: int) -> None:
+        """Take the next smaller window, for what is in the store too."""
+        self._window += 1
+        window = WINDOWS[self._window]
+        inner = self._inside(window)
+        self._rows.keep(inner)
+        self._note("window", window, int(np.count_nonzero(~inner)), frame)
+
+    def _inside(self, window: int) -> NDArray[np.bool_]:
+        """Which rows of the store are inside a window, or were kept for another reason."""
+        rows = self._rows.rows()
+        base = self.ends.base
+        offset = distances(rows.seq, base[rows.conn, rows.side]) - 1 + ((rows.flags & _SYN) != 0)
+        acked = distances(rows.ack, base[rows.conn, rows.side ^ 1]) - 1
+        acks = (rows.flags & _ACK) != 0
+        beyond = ((np.abs(offset) >= window) & (np.abs(offset) < WINDOWS[0])) | (
+            acks & (rows.length == 0) & (np.abs(acked) >= window) & (np.abs(acked) < WINDOWS[0])
+        )
+        inside: NDArray[np.bool_] = ~beyond | ((rows.flags & _CONTROL) != 0) | (rows.icmp != 0)
+        return inside
+
+    def _stop(
+        self, segments: SegmentTable, batch: _Batch, wanted: NDArray[np.bool_], size: NDArray[np.int64]
+    ) -> None:
+        """Let in the first rows for which there is room, no others."""
+        rows = len(self._rows) + np.cumsum(wanted)
+        payload = len(self._rows.arena) + np.cumsum(size)
+        for name, limit, over in (
+            ("rows", self._limits.rows, wanted & (rows > self._limits.rows)),
+            ("payload", self._limits.payload, wanted & (payload > self._limits.payload)),
+        ):
+            at = np.flatnonzero(over)
+            if at.size:
+                wanted[at] = False
+                self._cut[batch.conn[at]] = True
+                self._note(name, limit, len(at), int(segments.frame[batch.rows[at[0]]]))
+
+    def connections(self, which: NDArray[np.bool_] | None = None) -> Iterator[Connection]:
+        """Every connection in order of tcp.stream, one at a time. Call it when all rows were added.
+
+        which: only these; one entry for each connection of `ends`. With ports None, connections
+        that were not recognised are left out in either case.
+        """
+        count = self.ends.count
+        chosen = np.ones(count, np.bool_) if which is None else which.copy()
+        if self._recogniser is not None:
+            chosen &= self._recogniser.smb(count)
+        kept_whole = np.where(self._cut[:count], 0, WINDOWS[self._window])
+        return connections(self._rows, self.ends, chosen, kept_whole, self._reporters)
+
+
+class _Renewal(NamedTuple):
+    """The newest NEGOTIATE beyond the window: the how many-th it is, where each side was then."""
+
+    times: int
+    start: tuple[int, int]
+
+
+class _Batch(NamedTuple):
+    """Rows of one chunk with what decides about them. Entry i of every column is the same row."""
+
+    rows: NDArray[np.int64]          # in the SegmentTable
+    conn: NDArray[np.int64]
+    side: NDArray[np.uint8]
+    offset: NDArray[np.int64]        # of the first payload byte in its side's stream
+    acked: NDArray[np.int64]         # offset in the other side's stream
+    data: NDArray[np.bool_]          # with payload on the wire
+    acks: NDArray[np.bool_]          # without, but with ACK
+    control: NDArray[np.bool_]       # SYN, FIN, RST or quoted
+
+    @classmethod
+    def of(
+        cls, segments: SegmentTable, rows: NDArray[np.int64], conn: NDArray[np.int64], assigned: Assignment
+    ) -> _Batch:
+        flags = segments.flags[rows]
+        quoted = segments.icmp[rows] != 0
+        data = (segments.length[rows] > 0) & ~quoted
+        return cls(
+            rows=rows,
+            conn=conn,
+            side=assigned.side[rows],
+            offset=distances(segments.seq[rows], assigned.base[rows]) - 1 + ((flags & _SYN) != 0),
+            acked=distances(segments.ack[rows], assigned.peer_base[rows]) - 1,
+            data=data,
+            acks=~data & ~quoted & ((flags & _ACK) != 0),
+            control=quoted | ((flags & _CONTROL) != 0),
+        )
