@@ -57,7 +57,7 @@ class _Fields:
 
 def _gzip(read: Read) -> Iterator[bytes]:
     """RFC 1952, any number of members, zero padding between and after them."""
-    from isal import igzip_lib, isal_zlib
+    from isal import isal_zlib
 
     held = b""
 
@@ -92,7 +92,7 @@ def _gzip(read: Read) -> Iterator[bytes]:
             while data and not inflate.eof:
                 try:
                     piece = inflate.decompress(data, _PIECE)
-                except (igzip_lib.IsalError, ValueError) as error:
+                except (isal_zlib.error, ValueError) as error:  # type: ignore[misc]  # its stub declares an instance
                     raise Broken("gzip data are damaged") from error
                 data = inflate.unconsumed_tail
                 if piece:
@@ -125,7 +125,7 @@ def _skip_gzip_header(fields: _Fields) -> None:
 
 
 def _frames(read: Read) -> Iterator[bytes]:
-    """zstd and lz4 frames and skippable frames, any number, in any order."""
+    """Frames of zstd and lz4 and skippable frames, any number, in any order."""
     while True:
         magic = read(4)
         if not magic:

@@ -84,7 +84,7 @@ class PcapWalker:
         """The whole records of a chunk that begins at a record."""
         header = self._form.header
         limit = largest_frame(self.link_type)
-        places = self._places(memoryview(chunk))
+        places = self._places(chunk.data)
         at = np.fromiter(places, np.int64, len(places))
         at -= self._length_at
         fields = gather(chunk, at, self._record)

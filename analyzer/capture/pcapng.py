@@ -90,7 +90,7 @@ class PcapngWalker:
 
     def walk(self, chunk: NDArray[np.uint8]) -> Frames:
         """The whole blocks of a chunk that begins at a block."""
-        data = memoryview(chunk)
+        data = chunk.data
         size = len(data)
         parts: list[Frames] = []
         at = 0

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
-from analyzer.capture.pcapng import MAX_BLOCK, PcapngWalker, is_pcapng
+from analyzer.capture.pcapng import PcapngWalker, is_pcapng
 from analyzer.capture.source import Source
 from analyzer.capture.table import Cut, Frames, PacketTable
 from analyzer.errors import CaptureError
@@ -60,7 +60,7 @@ class CaptureReader:
         """
         source = self._source
         buffer = np.empty(CHUNK, np.uint8)
-        filled = source.readinto(memoryview(buffer))
+        filled = source.readinto(buffer.data)
         walker = self._walker(buffer, filled)
         begin = walker.consumes                       # of what is not walked yet
         base = 0                                      # file offset of buffer[0]
@@ -89,7 +89,7 @@ class CaptureReader:
                 buffer[:left] = buffer[begin:filled]
             base += begin
             begin = 0
-            filled = left + source.readinto(memoryview(buffer)[left:])
+            filled = left + source.readinto(buffer.data[left:])
             ended = filled < len(buffer)
         cut = self._cut(base + begin, left, frames)
         if cut is not None and not packets and walker.format != "pcapng" and begin + base == walker.consumes:

@@ -6,7 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from types import TracebackType
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, Self
 
 from analyzer.capture.compression import Broken, compression_of, pieces
 from analyzer.capture.table import Cut
@@ -82,7 +82,7 @@ class Source:
         if self._owned:
             self._file.close()
 
-    def __enter__(self) -> Source:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -165,11 +165,11 @@ def open_source(capture: str | os.PathLike[str] | BinaryIO, limits: Limits | Non
     else:
         name = os.fspath(capture)
         try:
-            file = open(name, "rb", buffering=0)  # noqa: SIM115 (the source closes it)
+            file = open(name, "rb", buffering=0)  # noqa: SIM115, PTH123 (the source closes it)
             size = os.fstat(file.fileno()).st_size
         except (OSError, ValueError) as error:
             raise CaptureError(getattr(error, "strerror", None) or str(error)) from error
-        source = Source(name, file, limits, owned=True, size=size)  # type: ignore[arg-type]  # FileIO reads
+        source = Source(name, file, limits, owned=True, size=size)
     if source._failed and not source.read:  # noqa: SLF001 (nothing was read: not a cut but no capture)
         source.close()
         raise CaptureError(source._failed)  # noqa: SLF001

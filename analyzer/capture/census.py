@@ -1,0 +1,134 @@
+"""What else a capture holds: counts for a report on a capture in which nothing is to be diagnosed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.gather import gather
+from analyzer.capture.layers import Chunk
+from analyzer.capture.table import SegmentTable
+
+SMB_PORTS = (139, 445)
+_FOLD = 1 << 20                      # port numbers collected before they are counted
+
+_SMB = np.dtype({
+    # A NetBIOS session header, then the signature; the flags that mark an answer are byte 9 of an
+    # SMB1 header and bytes 16 to 19 of an SMB2 header.
+    "names": ["kind", "protocol", "signature", "flags1", "flags2"],
+    "formats": ["u1", "u1", "V3", "u1", "u1"],
+    "offsets": [0, 4, 5, 13, 20],
+    "itemsize": 24,
+})
+_SIGNATURE = np.frombuffer(b"SMB", "V3")
+_QUIC = np.dtype([("first", "u1"), ("version", ">u4")])
+
+
+class Sighting(NamedTuple):
+    """Something seen: where first, and in how many frames."""
+
+    first_frame: int
+    frames: int
+
+
+class Census(NamedTuple):
+    """What there is beside the connections that are diagnosed.
+
+    tcp_ports: the busiest, as (port, segments), by the lower port of each segment;
+    smb_elsewhere: TCP port other than 139 and 445 -> SMB messages at the start of a segment;
+    quic: QUIC handshakes (long headers) on UDP 443; rdma: "iWARP", "RoCE" -> frames.
+    """
+
+    tcp_segments: int
+    tcp_ports: tuple[tuple[int, int], ...]
+    smb_elsewhere: dict[int, Sighting]
+    quic: Sighting | None
+    rdma: dict[str, Sighting]
+
+
+class Counter:
+    """Counts one capture, a chunk at a time."""
+
+    def __init__(self) -> None:
+        self._segments = 0
+        self._ports = np.zeros(65536, np.int64)
+        self._pending: list[NDArray[np.uint16]] = []
+        self._waiting = 0
+        self._smb: dict[int, Sighting] = {}
+        self._quic: Sighting | None = None
+        self._rdma: dict[str, Sighting] = {}
+
+    def add(self, chunk: Chunk, segments: SegmentTable, first_frame: int) -> None:
+        """Count a chunk. first_frame: frame number of its row 0."""
+        if len(segments):
+            self._count_tcp(segments)
+        for rows, destination, source in chunk.datagrams:
+            quic = np.flatnonzero((destination == 443) | (source == 443))
+            if len(quic):
+                header = chunk.gather(rows.at[quic] + 8, _QUIC)
+                long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
+                self._quic = _seen(self._quic, rows.row[long] + first_frame)
+            self._see_rdma("RoCE", rows.row[destination == 4791] + first_frame)
+        for row in chunk.rdma:
+            self._see_rdma("RoCE", row + first_frame)
+
+    def result(self) -> Census:
+        """Everything counted so far."""
+        self._fold()
+        busiest = np.argsort(-self._ports, kind="stable")[:10]
+        return Census(
+            self._segments,
+            tuple((int(port), int(self._ports[port])) for port in busiest if self._ports[port]),
+            dict(sorted(self._smb.items())), self._quic, dict(sorted(self._rdma.items())),
+        )
+
+    def _count_tcp(self, segments: SegmentTable) -> None:
+        source, destination = segments.src_port, segments.dst_port
+        lower = np.minimum(source, destination)
+        self._segments += len(lower)
+        self._pending.append(lower)
+        self._waiting += len(lower)
+        if self._waiting >= _FOLD:
+            self._fold()
+        long = segments.present >= 36
+        for port in SMB_PORTS:
+            long &= (source != port) & (destination != port)
+        rows = np.flatnonzero(long)
+        if not len(rows):
+            return
+        iwarp = rows[(source[rows] == 5445) | (destination[rows] == 5445)]
+        self._see_rdma("iWARP", segments.frame[iwarp])
+        head = gather(segments.data, segments.payload[rows], _SMB)
+        like = (
+            (head["kind"] == 0) & (head["protocol"] >= 0xFC) & (head["signature"] == _SIGNATURE)
+        )
+        if like.any():
+            rows, head = rows[like], head[like]
+            answer = np.where(head["protocol"] == 0xFF, head["flags1"] & 0x80, head["flags2"] & 1) != 0
+            server = np.where(answer, source[rows], destination[rows])
+            for port in np.unique(server).tolist():
+                frames = segments.frame[rows[server == port]]
+                seen = _seen(self._smb.get(port), frames)
+                assert seen is not None
+                self._smb[port] = seen
+
+    def _see_rdma(self, kind: str, frames: NDArray[np.int64]) -> None:
+        seen = _seen(self._rdma.get(kind), frames)
+        if seen is not None:
+            self._rdma[kind] = seen
+
+    def _fold(self) -> None:
+        if self._pending:
+            self._ports += np.bincount(np.concatenate(self._pending), minlength=65536)
+            self._pending = []
+            self._waiting = 0
+
+
+def _seen(before: Sighting | None, frames: NDArray[np.int64]) -> Sighting | None:
+    if not len(frames):
+        return before
+    if before is None:
+        return Sighting(int(frames[0]), len(frames))
+    return before._replace(frames=before.frames + len(frames))
