@@ -1,0 +1,125 @@
+"""negdiag: the first word chooses the command; how a run ends is decided here."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+from analyzer import __version__
+from analyzer.cli import exits
+from analyzer.errors import Error, UsageError
+
+USAGE: Final = """\
+usage: negdiag PATH...                        say why SMB negotiations in captures failed
+       negdiag fields CAPTURE                 every NEGOTIATE message under Wireshark's names
+       negdiag rules                          list the rules
+       negdiag rules test [DIR]               run the examples in the rule files
+       negdiag explain RULE                   one rule in full
+       negdiag [COMMAND] --help               all options
+"""
+
+
+def _diagnose(words: Sequence[str]) -> int:
+    from analyzer.cli.diagnose import run
+
+    return run(words)
+
+
+def _fields(words: Sequence[str]) -> int:
+    from analyzer.cli.fields import run
+
+    return run(words)
+
+
+def _rules(words: Sequence[str]) -> int:
+    from analyzer.cli.catalogue import run_rules
+
+    return run_rules(words)
+
+
+def _explain(words: Sequence[str]) -> int:
+    from analyzer.cli.catalogue import run_explain
+
+    return run_explain(words)
+
+
+COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
+    "fields": _fields,
+    "rules": _rules,
+    "explain": _explain,
+}
+PLANNED: Final = ("extract", "annotate", "batch")      # words that are taken, and not for captures
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit status, never raises but for our own defects."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    _prepare_streams()
+    try:
+        code = _dispatch(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence()
+        return exits.CLOSED_PIPE
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except Error as error:
+        from analyzer.report.safe import clean
+
+        for line in str(error).splitlines() or [""]:
+            print(f"negdiag: {clean(line)}", file=sys.stderr)
+        return exits.REFUSED
+    except SystemExit as end:          # argparse: --help, --version, a wrong option
+        sys.stdout.flush()
+        return end.code if isinstance(end.code, int) else exits.OK
+    return code
+
+
+def _dispatch(words: Sequence[str]) -> int:
+    if not words:
+        sys.stderr.write(USAGE)
+        return exits.REFUSED
+    first = words[0]
+    if first == "--version":
+        print(f"negdiag {__version__}")
+        return exits.OK
+    if first in COMMANDS:
+        return COMMANDS[first](words[1:])
+    if first in PLANNED:
+        raise UsageError(f"{first}: not in this version; a file of that name is given as ./{first}")
+    _refuse_mistyped(first)
+    return _diagnose(words)
+
+
+def _refuse_mistyped(word: str) -> None:
+    """A bare word that is no file is a command mistyped, not a capture missing."""
+    if word.startswith("-") or os.path.lexists(word) or not word.replace("-", "").replace("_", "").isalnum():
+        return
+    from difflib import get_close_matches
+
+    from analyzer.report.safe import clean
+
+    near = get_close_matches(word.lower(), COMMANDS, 1, 0.5)
+    hint = f"did you mean `negdiag {near[0]}`?" if near else f"the commands are {', '.join(COMMANDS)}"
+    raise UsageError(f"{clean(word)}: neither a file nor a command; {hint}")
+
+
+def _prepare_streams() -> None:
+    """The same bytes in every locale: UTF-8 and LF; on a terminal what it cannot show becomes an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is None:
+            continue
+        if stream.isatty():
+            reconfigure(errors="backslashreplace")
+        else:
+            reconfigure(encoding="utf-8", errors="backslashreplace", newline="\n")
+
+
+def _silence() -> None:
+    """Nobody reads standard output any more: what is still buffered must not complain at exit."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

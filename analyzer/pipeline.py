@@ -1,0 +1,312 @@
+"""Captures -> records: one call per stage, no decisions.
+
+Every capture is read before the first verdict is spoken, because what other connections of the run
+show can decide one. Only what belongs to SMB connections is kept in between.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from analyzer.capture.headers import Decoder
+from analyzer.capture.reader import CaptureReader
+from analyzer.capture.source import Limits, open_source
+from analyzer.diagnosis.engine import RuleSet, Verdict, diagnose
+from analyzer.diagnosis.loader import load_rules
+from analyzer.errors import CaptureError, UsageError
+from analyzer.negotiation.evidence import evidence
+from analyzer.negotiation.facts import facts
+from analyzer.negotiation.others import Others
+from analyzer.negotiation.pairing import is_negotiate
+from analyzer.negotiation.story import Story, tell
+from analyzer.negotiation.vocabulary import Facts
+from analyzer.report.notes import Contents, NoteTaker, link_name, traffic_of
+from analyzer.report.record import NO_TRAFFIC, CaptureRecord, ConnectionRecord, FindingRecord, Frames
+from analyzer.smb.fields import fields
+from analyzer.tcp.connection import Connection
+from analyzer.tcp.flows import FlowTable
+from analyzer.tcp.select import SegmentStore, StoreLimits
+
+if TYPE_CHECKING:
+    from analyzer.capture.table import Cut
+    from analyzer.report.fieldlist import Row
+    from analyzer.report.result import Report
+
+SMB_PORTS = frozenset({139, 445})
+MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
+KEPT_STORIES = 2048                  # of one capture: beyond these a story is told twice, not kept
+
+Capture = str | os.PathLike[str] | BinaryIO
+
+
+class Settings(NamedTuple):
+    """What reading captures depends on. ports: SMB's, None for any."""
+
+    ports: frozenset[int] | None = SMB_PORTS
+    max_connections: int = MAX_CONNECTIONS
+    limits: Limits = Limits()
+
+
+class Wanted(NamedTuple):
+    """Which connections are reported: those with one of the hosts and one of the streams; empty is all."""
+
+    hosts: frozenset[bytes] = frozenset()
+    streams: frozenset[int] = frozenset()
+
+    def takes(self, connection: Connection) -> bool:
+        """Whether a connection is reported."""
+        return (not self.streams or connection.stream in self.streams) and (
+            not self.hosts or any(end.address in self.hosts for end in connection.ends)
+        )
+
+
+class Reading(NamedTuple):
+    """One capture after it was read: what a verdict needs of it, and nothing of its bulk."""
+
+    name: str
+    contents: Contents
+    store: SegmentStore
+    ports: frozenset[int] | None
+
+    def stories(self) -> Iterator[Story]:
+        """The story of each connection, in order of tcp.stream. May be asked for more than once."""
+        summary = self.contents.summary
+        ports = tuple(SMB_PORTS if self.ports is None else self.ports)
+        for connection in self.store.connections():
+            yield tell(connection, capture_end_ns=summary.last_ns or 0, ports=ports, names=summary.names)
+
+
+class Unread(NamedTuple):
+    """A capture of which not a single packet can be read."""
+
+    name: str
+    error: str
+
+
+class Diagnosed(NamedTuple):
+    """One connection: what is reported, and what it rests on."""
+
+    record: ConnectionRecord
+    story: Story
+    verdict: Verdict
+
+
+class Analyzed(NamedTuple):
+    """One capture. connections: in order of tcp.stream, each made when it is asked for."""
+
+    record: CaptureRecord
+    cut: Cut | None
+    connections: Iterable[Diagnosed]
+
+
+def read(name: str, capture: Capture, settings: Settings) -> Reading:
+    """Read one capture to its end. Raises CaptureError where not a single packet can be read."""
+    with open_source(capture, settings.limits) as source:
+        reader = CaptureReader(source)
+        decoder = Decoder()
+        flows = FlowTable()
+        store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
+        for table in reader.tables():
+            segments = decoder.decode(table)
+            store.add(segments, flows.assign(segments))
+    summary = reader.summary
+    assert summary is not None
+    if summary.packets and decoder.unknown_link_packets == summary.packets:
+        raise CaptureError(f"no known link type: {', '.join(map(link_name, sorted(decoder.unknown_link_types)))}")
+    contents = Contents(
+        summary, decoder.census, store.limits, decoder.unknown_link_packets,
+        tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
+    )
+    return Reading(name, contents, store, settings.ports)
+
+
+def run(
+    captures: Sequence[tuple[str, Capture]], rules: RuleSet, settings: Settings, wanted: Wanted
+) -> Iterator[Analyzed]:
+    """Every capture, in the order given; its connections are exhausted before the next is asked for.
+
+    captures: (name as reported, what to open).
+    """
+    others = Others()
+    told = [_told(number, *capture, settings, others) for number, capture in enumerate(captures)]
+    for number, one in enumerate(told):
+        if isinstance(one, Unread):
+            yield Analyzed(_unread_record(one), None, ())
+            continue
+        stories = one.reading.stories() if one.kept is None else one.kept
+        yield Analyzed(
+            _capture_record(one, others),
+            one.reading.contents.summary.cut,
+            (
+                _diagnosed(story, facts(story, others, number), rules)
+                for story in stories
+                if wanted.takes(story.connection)
+            ),
+        )
+
+
+class _Told(NamedTuple):
+    """A capture whose stories were told once. kept: the stories, where they are few enough."""
+
+    reading: Reading
+    notes: NoteTaker
+    kept: tuple[Story, ...] | None
+
+
+def _told(number: int, name: str, capture: Capture, settings: Settings, others: Others) -> _Told | Unread:
+    try:
+        reading = read(name, capture, settings)
+    except CaptureError as error:
+        return Unread(name, str(error))
+    notes = NoteTaker()
+    kept: list[Story] = []
+    for story in reading.stories():
+        others.add(story, number)
+        notes.add(story)
+        if notes.stories <= KEPT_STORIES:
+            kept.append(story)
+    return _Told(reading, notes, tuple(kept) if notes.stories <= KEPT_STORIES else None)
+
+
+def _diagnosed(story: Story, found: Facts, rules: RuleSet) -> Diagnosed:
+    verdict = diagnose(found, evidence(story), rules, story.connection.stream)
+    return Diagnosed(_connection_record(story, verdict, rules), story, verdict)
+
+
+def _unread_record(unread: Unread) -> CaptureRecord:
+    return CaptureRecord(unread.name, None, 0, None, None, unread.error, (), NO_TRAFFIC)
+
+
+def _capture_record(told: _Told, others: Others) -> CaptureRecord:
+    summary = told.reading.contents.summary
+    return CaptureRecord(
+        capture=told.reading.name,
+        format=summary.format,
+        packets=summary.packets,
+        first_ns=summary.first_ns,
+        last_ns=summary.last_ns,
+        error=None,
+        notes=told.notes.notes(told.reading.contents, others),
+        traffic=traffic_of(told.reading.contents),
+    )
+
+
+def _connection_record(story: Story, verdict: Verdict, rules: RuleSet) -> ConnectionRecord:
+    connection = story.connection
+    request, response, took = story.request, story.response, story.response_time_ns
+    return ConnectionRecord(
+        stream=connection.stream,
+        client=str(story.client),
+        client_host=story.client.host,
+        server=str(story.server),
+        server_host=story.server.host,
+        transport=story.transport,
+        outcome=verdict.outcome,
+        reached=story.reached,
+        causes=verdict.causes,
+        confidence=verdict.confidence,
+        candidates=verdict.candidates,
+        warnings=verdict.warnings,
+        dialect=story.dialect,
+        client_name=story.client_name,
+        server_name=story.server_name,
+        offered=story.offered,
+        frames=Frames(
+            connection.first_frame,
+            connection.last_frame,
+            None if request is None else request.frame,
+            None if response is None else response.frame,
+        ),
+        response_time=None if took is None else took / 1e9,
+        first_ns=connection.first_ns,
+        last_ns=connection.last_ns,
+        findings=tuple(
+            FindingRecord(
+                rule=finding.rule,
+                code=finding.code,
+                severity=finding.severity,
+                title=rules.by_slug[finding.rule].title,
+                summary=finding.summary,
+                fix=finding.fix,
+                frames=finding.frames,
+                display_filter=finding.display_filter,
+                reference=finding.reference or None,
+            )
+            for finding in verdict.findings
+        ),
+    )
+
+
+def negotiates(reading: Reading) -> Iterator[Row]:
+    """Every NEGOTIATE message of a capture under Wireshark's names, in the order of the capture."""
+    found = [
+        (placed.frame, placed.message.at, placed.message.offset, story.connection.stream, fields(placed.message))
+        for story in reading.stories()
+        for placed in story.placed
+        if is_negotiate(placed.message)
+    ]
+    for frame, _, _, stream, row in sorted(found, key=lambda item: item[:4]):
+        yield {"frame.number": frame, "tcp.stream": stream, **row}
+
+
+def analyze(
+    *captures: Capture | Iterable[Capture],
+    rules: Iterable[str | os.PathLike[str]] = (),
+    select: Iterable[str] = (),
+    ignore: Iterable[str] = (),
+    ports: Iterable[int] | None = (),
+    hosts: Iterable[str] = (),
+    streams: Iterable[int] = (),
+) -> Report:
+    """Diagnose captures: paths of files or folders, "-" for standard input, open binary files.
+
+    rules: folders with further rule files. select, ignore: slugs. ports: SMB ports beside 139 and 445,
+    None to recognise SMB by its bytes on any port. hosts, streams: report only these connections.
+    What a capture contains never raises: an unreadable one is a row of `captures` with its error.
+    Raises a subclass of analyzer.Error for wrong use: no capture, no such folder, a rule that does not load.
+    """
+    from ipaddress import ip_address
+
+    from analyzer.capture.finder import find
+    from analyzer.report.result import Report
+
+    given: list[tuple[str, Capture]] = []
+    for capture in _flat(captures):
+        if isinstance(capture, str | os.PathLike):
+            given += find([os.fspath(capture)]).captures
+        else:
+            given.append((str(getattr(capture, "name", "-")), capture))
+    if not given:
+        raise UsageError("no capture given, or none in the folders given")
+    try:
+        wanted = Wanted(frozenset(ip_address(host).packed for host in hosts), frozenset(streams))
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    in_force = load_rules(rules).reporting(select, ignore)
+    settings = Settings(ports=None if ports is None else SMB_PORTS | frozenset(ports))
+    found: list[tuple[CaptureRecord, list[ConnectionRecord]]] = []
+    rows: list[Row] = []
+    for analyzed in run(given, in_force, settings, wanted):
+        records: list[ConnectionRecord] = []
+        for diagnosed in analyzed.connections:
+            records.append(diagnosed.record)
+            rows += (
+                {"capture": analyzed.record.capture, "frame.number": placed.frame,
+                 "tcp.stream": diagnosed.record.stream, **fields(placed.message)}
+                for placed in diagnosed.story.placed
+                if is_negotiate(placed.message)
+            )
+        found.append((analyzed.record, records))
+    return Report(found, rows)
+
+
+def _flat(captures: Iterable[Capture | Iterable[Capture]]) -> Iterator[Capture]:
+    for capture in captures:
+        if isinstance(capture, str | os.PathLike):
+            yield capture
+        elif hasattr(capture, "read"):
+            yield cast("BinaryIO", capture)
+        else:
+            yield from capture

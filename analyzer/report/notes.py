@@ -1,0 +1,149 @@
+"""What is to be said of a capture as a whole: summary, census, store and stories -> notes and Traffic."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from analyzer.capture.census import Census
+from analyzer.capture.reader import CaptureSummary
+from analyzer.negotiation.others import Others, Pair
+from analyzer.negotiation.story import Story
+from analyzer.report.record import Note, PortCount, Traffic
+from analyzer.tcp.connection import Endpoint
+from analyzer.tcp.select import LimitReached
+
+FRAMES_NAMED = 8         # of each note; further ones are counted
+PAIRS = 10_000           # client-and-server pairs looked at for scanners
+
+# Names of https://www.tcpdump.org/linktypes.html
+LINK_TYPES = {
+    -1: "interface not declared", 0: "BSD loopback", 1: "Ethernet", 9: "PPP", 12: "raw IP", 14: "raw IP",
+    50: "PPP", 51: "PPPoE", 101: "raw IP", 105: "802.11", 108: "OpenBSD loopback", 113: "Linux cooked",
+    119: "802.11 Prism", 127: "802.11 radiotap", 163: "802.11 AVS", 192: "PPI", 228: "raw IPv4",
+    229: "raw IPv6", 276: "Linux cooked v2",
+}
+# The option that lifts a limit; the others protect memory and have none.
+OPTIONS = {"connections": "--max-connections"}
+
+
+class Contents(NamedTuple):
+    """One capture when it was read: everything but its connections."""
+
+    summary: CaptureSummary
+    census: Census
+    limits: tuple[LimitReached, ...]
+    unknown_link_packets: int
+    unknown_link_types: tuple[int, ...]
+    fragments_dropped: int
+
+
+class NoteTaker:
+    """Gathers what single connections add to the notes of their capture."""
+
+    def __init__(self) -> None:
+        self.stories = 0
+        self._one_sided = 0
+        self._disagreeing: list[int] = []
+        self._pairs: dict[Pair, None] = {}
+
+    def add(self, story: Story) -> None:
+        """Take note of one connection."""
+        self.stories += 1
+        self._one_sided += story.coverage.one_sided
+        for stream in story.connection.streams:
+            self._disagreeing += stream.disagreeing
+        if story.exchanges and len(self._pairs) < PAIRS:
+            self._pairs[story.client.address, story.server.address] = None
+
+    def notes(self, contents: Contents, others: Others) -> tuple[Note, ...]:
+        """All notes, in a fixed order."""
+        return (
+            *_reading(contents),
+            *_limits(contents),
+            *self._connections(others),
+            *_beside(contents.census),
+        )
+
+    def _connections(self, others: Others) -> Iterator[Note]:
+        if self._one_sided:
+            yield Note(
+                "one-sided", f"only one direction of {self._one_sided:,} of {self.stories:,} SMB connections was captured"
+            )
+        if self._disagreeing:
+            yield Note(
+                "overlap-disagrees",
+                f"{_frames(self._disagreeing)}: bytes differ from those sent before for the same place; the first were used",
+            )
+        scanners = [pair for pair in self._pairs if others.scanner(pair)]
+        for client, server in scanners[:FRAMES_NAMED]:
+            yield Note(
+                "scanner", f"{Endpoint(client, 0).host} probes {Endpoint(server, 0).host} with one offer after another"
+            )
+
+
+def link_name(number: int) -> str:
+    """What a link type is called."""
+    return LINK_TYPES.get(number, f"link type {number}")
+
+
+def traffic_of(contents: Contents) -> Traffic:
+    """What the capture holds apart from SMB connections."""
+    census = contents.census
+    return Traffic(
+        link_types=tuple(dict.fromkeys(map(link_name, contents.summary.link_types))),
+        tcp_packets=census.tcp_segments,
+        tcp_ports=tuple(PortCount(*port) for port in census.tcp_ports),
+        smb_like_ports=tuple(census.smb_elsewhere),
+    )
+
+
+def _reading(contents: Contents) -> Iterator[Note]:
+    summary = contents.summary
+    cut = summary.cut
+    if cut is not None and not cut.option:
+        yield Note("cut-short", f"the capture ends in the middle, at offset {cut.offset}: {cut.reason}")
+    if summary.snapped:
+        yield Note("snapped", f"{summary.snapped:,} of {summary.packets:,} packets were captured only in part")
+    if summary.drops:
+        yield Note("dropped-packets", f"the capturing system lost {summary.drops:,} packets, by its own count")
+    if contents.unknown_link_packets:
+        names = ", ".join(map(link_name, contents.unknown_link_types))
+        yield Note(
+            "link-type-unknown",
+            f"{contents.unknown_link_packets:,} of {summary.packets:,} packets were passed over: {names} is not known",
+        )
+    if cut is not None and cut.option:
+        yield Note("limit-reached", f"not read beyond offset {cut.offset}: {cut.reason}; {cut.option} lifts it")
+
+
+def _limits(contents: Contents) -> Iterator[Note]:
+    if contents.fragments_dropped:
+        yield Note(
+            "limit-reached", f"fragments: {contents.fragments_dropped:,} IP datagrams were given up unfinished"
+        )
+    for limit in contents.limits:
+        option = OPTIONS.get(limit.name)
+        lifts = f"; {option} lifts it" if option else ""
+        yield Note(
+            "limit-reached",
+            f"{limit.name}: the limit of {limit.limit:,} was reached in frame {limit.frame}, {limit.beyond:,} beyond it{lifts}",
+        )
+
+
+def _beside(census: Census) -> Iterator[Note]:
+    if census.quic is not None:
+        yield Note(
+            "smb-over-quic",
+            f"QUIC on UDP 443 from frame {census.quic.first_frame} on: SMB over QUIC cannot be read from a capture",
+        )
+    for kind, seen in census.rdma.items():
+        yield Note(
+            "smb-over-rdma", f"{kind} from frame {seen.first_frame} on: SMB over RDMA is not diagnosed"
+        )
+
+
+def _frames(frames: list[int]) -> str:
+    named = sorted(set(frames))
+    more = f" and {len(named) - FRAMES_NAMED:,} more" if len(named) > FRAMES_NAMED else ""
+    return f"frames {', '.join(map(str, named[:FRAMES_NAMED]))}{more}"
