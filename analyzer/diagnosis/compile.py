@@ -11,10 +11,12 @@ It checks the form of a file; what the values mean is checked by `analyzer.diagn
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -116,19 +118,54 @@ def entry(name: str, document: Mapping[str, Node]) -> dict[str, Plain]:
     }
 
 
-def write_index(folder: Path, target: Path) -> None:
-    """Writes the index of all rule files in `folder`.
+def write_index(folder: Path, target: Path, types: Mapping[str, str] | None = None) -> None:
+    """Writes the index of all rule files in `folder`, their conditions compiled where CEL is installed.
 
-    Raises DocumentError, with the file in its text, where one of them has no readable form.
+    types: the vocabulary, fact name -> type name; by default that of the package.
+    Raises DocumentError, with the file in its text, where one of them has no readable form, and
+    ExpressionErrors (of expression.py) where a condition does not compile.
     """
-    entries: list[Plain] = []
+    entries = []
     for path in rule_files(folder):
         try:
             entries.append(entry(path.name, read_document(path.read_bytes())))
         except DocumentError as error:
             raise DocumentError(f"{path}: {error.problem}", error.line, error.column) from None
-    index = {"schema": SCHEMA, "rules": entries}
+    index = {"schema": SCHEMA, "rules": entries, **_compiled(entries, types)}
     target.write_text(json.dumps(index, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
+def _compiled(entries: Sequence[dict[str, Plain]], types: Mapping[str, str] | None) -> dict[str, Plain]:
+    """The conditions of all rules: serialized by their text, and the facts that they read."""
+    if importlib.util.find_spec("cel_expr_python") is None:
+        return {}
+    here = Path(__file__).parent
+    if types is None:
+        vocabulary = _module(here.parent / "negotiation" / "vocabulary.py").VOCABULARY
+        types = {name: fact.type for name, fact in vocabulary.items()}
+    language = _module(here / "expression.py").Language(types)
+    texts = {
+        str(text)
+        for item in entries
+        if isinstance(rule := item["rule"], dict)
+        for key, text in rule.items()
+        if key.endswith("when")
+    }
+    programs: Plain = {text: language.compile(text).serialize() for text in sorted(texts)}
+    return {"programs": programs, "reads": sorted(set().union(*map(language.names, texts)))}
+
+
+def _module(path: Path) -> ModuleType:
+    """A module by its path: what is installed where a wheel is built does not let its package be imported."""
+    name = f"_index_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    # typing looks a class's module up by its name.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
 
 
 def _place(data: bytes, offset: int) -> tuple[int, int]:

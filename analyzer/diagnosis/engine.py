@@ -7,7 +7,6 @@ open goes by code. Connections with equal facts are judged once.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.expression import Defect, Program, Unknown
@@ -35,8 +34,7 @@ class Missing(NamedTuple):
     defect: str
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One slug on one connection. severity: at most `warning` unless the slug is a cause.
 
     frames: numbers of the frames that prove it, ascending; display_filter: selects exactly these.
@@ -52,8 +50,7 @@ class Finding:
     reference: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the rules say of one connection; the words are those of the JSON report.
 
     confidence: of the primary cause, None without one. missing: the conditions that no fact decided.
@@ -88,9 +85,19 @@ class Judgement(NamedTuple):
 
 
 class RuleSet:
-    """The rules in force, compiled as they are needed. Equal where the rules are; pickles by its rules."""
+    """The rules in force, compiled as they are needed. Equal where the rules are; pickles by its rules.
 
-    def __init__(self, rules: Iterable[Rule], language: Language, hidden: Collection[str] = ()) -> None:
+    reads: the facts that the conditions read, where that is known already.
+    """
+
+    def __init__(
+        self,
+        rules: Iterable[Rule],
+        language: Language,
+        hidden: Collection[str] = (),
+        *,
+        reads: Iterable[str] | None = None,
+    ) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
         self.language = language
         self.hidden = frozenset(hidden)
@@ -99,12 +106,15 @@ class RuleSet:
         self._dropped = _closure({rule.slug: rule.instead_of for rule in self.rules})
         self._judgements: dict[object, Judgement] = {}
         self._templates: dict[str, Template] = {}
-        names = {OUTCOME}
-        for rule in self.rules:
-            for _, condition in rule.conditions():
-                names |= language.names(condition.text)
+        self._reads = frozenset(self._names() if reads is None else reads)
+        names = self._reads | {OUTCOME}
         self._lists = tuple(sorted(name for name in names if language.is_list(name)))
         self._scalars = tuple(sorted(names.difference(self._lists)))
+
+    def _names(self) -> Iterable[str]:
+        for rule in self.rules:
+            for _, condition in rule.conditions():
+                yield from self.language.names(condition.text)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, RuleSet):
@@ -138,7 +148,7 @@ class RuleSet:
         hidden = {self.find(name).slug for name in ignore} | self.hidden
         if chosen:
             hidden |= self.by_slug.keys() - chosen
-        return RuleSet(self.rules, self.language, hidden)
+        return RuleSet(self.rules, self.language, hidden, reads=self._reads)
 
     def judge(self, facts: Mapping[str, object]) -> Judgement:
         """What the rules say of these facts; absent facts are left out."""

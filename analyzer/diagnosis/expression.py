@@ -8,6 +8,7 @@ of the data; CEL's three-valued logic then makes every comparison with it unknow
 from __future__ import annotations
 
 import re
+from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cel_expr_python import cel
@@ -53,14 +54,17 @@ Result: TypeAlias = "bool | Unknown | Defect"
 
 
 class Program:
-    """A condition ready to be evaluated. names: the facts that it reads. Not to be pickled."""
+    """A condition ready to be evaluated. Not to be pickled."""
 
-    __slots__ = ("_expression", "names", "text")
+    __slots__ = ("_expression", "text")
 
-    def __init__(self, text: str, expression: Any, names: frozenset[str]) -> None:
+    def __init__(self, text: str, expression: Any) -> None:
         self.text = text
-        self.names = names
         self._expression = expression
+
+    def serialize(self) -> str:
+        """The checked condition as text, for `Language.store` in another process."""
+        return b64encode(self._expression.serialize()).decode("ascii")
 
     def evaluate(self, activation: Any) -> Result:
         """The condition on facts that `Language.bind` prepared. Nothing in the facts makes it raise."""
@@ -71,8 +75,9 @@ class Program:
         if value.type() == _BOOL:
             return bool(value.value())
         text = str(value.value())
-        missing = _MISSING.match(text)
-        return Unknown(missing[1]) if missing else Defect(_first_line(text))
+        if text.startswith(_MISSING):
+            return Unknown(text[len(_MISSING) :].partition('"')[0])
+        return Defect(_first_line(text))
 
 
 class Language:
@@ -85,6 +90,7 @@ class Language:
         self._env = cel.NewEnv(variables={name: _TYPES[kind] for name, kind in types.items()})
         self._types = dict(types)
         self._programs: dict[str, Program] = {}
+        self._stored: dict[str, str] = {}
 
     def __reduce__(self) -> tuple[type[Language], tuple[dict[str, str]]]:
         # Compiled expressions do not pickle: another process compiles its own.
@@ -101,8 +107,23 @@ class Language:
         """
         program = self._programs.get(text)
         if program is None:
-            program = self._programs[text] = self._compile(text)
+            program = self._programs[text] = self._restored(text) or self._compile(text)
         return program
+
+    def store(self, text: str, serialized: str) -> None:
+        """Keeps what `Program.serialize` made of a condition, so that it need not be compiled again."""
+        self._stored[text] = serialized
+
+    def _restored(self, text: str) -> Program | None:
+        """The stored form of a condition, parsed and checked before: a tenth of the time."""
+        serialized = self._stored.pop(text, None)
+        if serialized is None:
+            return None
+        try:
+            expression = self._env.deserialize(b64decode(serialized))
+        except RuntimeError:  # stored by a version of the library that this one does not read
+            return None
+        return Program(text, expression)
 
     def _compile(self, text: str) -> Program:
         try:
@@ -112,7 +133,7 @@ class Language:
         if expression.return_type() != _BOOL:
             kind = expression.return_type().name().lower()
             raise ExpressionErrors([ExpressionError(f"a condition is true or false, this is {kind}", 1, 1)])
-        return Program(text, expression, self.names(text))
+        return Program(text, expression)
 
     def names(self, text: str) -> frozenset[str]:
         """The facts whose names stand in a condition."""
@@ -139,32 +160,38 @@ class ExpressionErrors(Exception):
         self.errors = errors
 
 
-_MISSING = re.compile(r'UNKNOWN: No value with name "([^"]*)"')
-_ERROR = re.compile(r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$", re.MULTILINE)
-_UNDECLARED = re.compile(r"undeclared reference to '([^']*)'")
-_EXPECTING = re.compile(r" expecting .*")
-_STRING = re.compile(
-    r"""//[^\n]*|[rRbB]{0,2}(?:'{3}.*?'{3}|"{3}.*?"{3}|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*")""", re.DOTALL
+# Patterns are text: only a condition that is compiled or wrong needs them, not a start from the index.
+_ERROR = r"^(?:[A-Z_]+: )?ERROR: <input>:(\d+):(\d+): (.*?)(?: \[[A-Z_]+\])?$"
+_UNDECLARED = r"undeclared reference to '([^']*)'"
+_STRING = (
+    r"//[^\n]*"
+    r"|[rRbB]{0,2}(?:'{3}.*?'{3}"
+    r'|"{3}.*?"{3}'
+    r"|'(?:\\.|[^'\\\n])*'"
+    r'|"(?:\\.|[^"\\\n])*")'
 )
-_DOTTED = re.compile(r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*")
-_SPACE = re.compile(r"\s+")
+_DOTTED = r"[A-Za-z_]\w*(?:\s*\.\s*[A-Za-z_]\w*)*"
+_MISSING = 'UNKNOWN: No value with name "'
 
 
 def _dotted(text: str) -> set[str]:
     """All dotted names outside strings and comments; more than there are variables, never fewer."""
-    return {_SPACE.sub("", found) for found in _DOTTED.findall(_STRING.sub("''", text))}
+    bare = re.sub(_STRING, "''", text, flags=re.DOTALL)
+    return {"".join(found.split()) for found in re.findall(_DOTTED, bare)}
 
 
 def _errors(message: str, text: str) -> list[ExpressionError]:
     """The library's message, which may hold several errors, as ours."""
     found = []
-    for line, column, said in _ERROR.findall(message):
-        undeclared = _UNDECLARED.match(said)
+    for line, column, said in re.findall(_ERROR, message, re.MULTILINE):
+        undeclared = re.match(_UNDECLARED, said)
         if undeclared:
             at = _begin(text, int(line), int(column), undeclared[1])
             found.append(ExpressionError(f"unknown name {undeclared[1]!r}", int(line), at, undeclared[1]))
             continue
-        problem = _EXPECTING.sub("", said).replace("mismatched input '<EOF>'", "the condition ends too early")
+        problem = re.sub(" expecting .*", "", said).replace(
+            "mismatched input '<EOF>'", "the condition ends too early"
+        )
         found.append(ExpressionError(problem, int(line), int(column)))
         if problem.startswith("Syntax error"):
             break  # what follows one is seldom an error of its own

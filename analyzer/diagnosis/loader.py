@@ -63,9 +63,9 @@ def load_rules(
     base = builtin if builtin is not None else builtin_folder()
     extra = [Path(folder) for folder in folders]
     if not extra:
-        indexed = read_index(base)
+        indexed = read_index(base, language)
         if indexed is not None:
-            return RuleSet(indexed, language)
+            return indexed
     loaded = read_folders(extra, builtin=base, vocabulary=vocabulary, evidence=evidence, language=language)
     return RuleSet(loaded.rules, language)
 
@@ -75,7 +75,7 @@ def language_of(vocabulary: Mapping[str, Fact] = VOCABULARY) -> Language:
     return Language({name: fact.type for name, fact in vocabulary.items()})
 
 
-def read_index(folder: Path) -> tuple[Rule, ...] | None:
+def read_index(folder: Path, language: Language) -> RuleSet | None:
     """The rules of a folder from its index; None where it has none of this version.
 
     The index is made from rules that are checked; nothing in it is checked again.
@@ -91,7 +91,9 @@ def read_index(folder: Path) -> tuple[Rule, ...] | None:
         build_rule(item["rule"], item["places"], str(folder / item["file"]), builtin=True)
         for item in index["rules"]
     ]
-    return tuple(sorted(rules, key=lambda rule: rule.code))
+    for text, serialized in index.get("programs", {}).items():
+        language.store(text, serialized)
+    return RuleSet(sorted(rules, key=lambda rule: rule.code), language, reads=index.get("reads"))
 
 
 def read_folders(

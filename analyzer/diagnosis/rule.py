@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, TypedDict
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import TypedDict
+
+    class FixValues(TypedDict, total=False):
+        """One item under `fix` in a rule file."""
+
+        side: str
+        platform: str
+        text: str
+        command: str
+
+    class Values(TypedDict, total=False):
+        """The keys of a rule file, the examples aside, as they stand in the index."""
+
+        slug: str
+        code: str
+        severity: str
+        title: str
+        role: str
+        outcome: str
+        confidence: str
+        when: str
+        cause_when: str
+        candidate_when: str
+        likely_when: str
+        info_when: str
+        explains: list[str]
+        instead_of: list[str]
+        evidence: list[str]
+        summary: str
+        why: str
+        sees: dict[str, str]
+        fix: list[FixValues]
+        reference: str
+        blind_to: str
+
 
 SEVERITIES = ("error", "warning", "info")
 ROLES = ("cause", "warning", "limit")
@@ -14,41 +48,6 @@ CONFIDENCES = ("proven", "likely")
 CAUSE_OUTCOMES = ("failed", "no-connection", "not-smb")
 WARNING_OUTCOMES = ("unused",)
 CONDITIONS = ("when", "cause_when", "candidate_when", "likely_when", "info_when")
-
-
-class FixValues(TypedDict, total=False):
-    """One item under `fix` in a rule file."""
-
-    side: str
-    platform: str
-    text: str
-    command: str
-
-
-class Values(TypedDict, total=False):
-    """The keys of a rule file, the examples aside, as they stand in the index."""
-
-    slug: str
-    code: str
-    severity: str
-    title: str
-    role: str
-    outcome: str
-    confidence: str
-    when: str
-    cause_when: str
-    candidate_when: str
-    likely_when: str
-    info_when: str
-    explains: list[str]
-    instead_of: list[str]
-    evidence: list[str]
-    summary: str
-    why: str
-    sees: dict[str, str]
-    fix: list[FixValues]
-    reference: str
-    blind_to: str
 
 
 class Condition(NamedTuple):
@@ -71,8 +70,7 @@ class Fix(NamedTuple):
     command: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """One rule file. The conditions that are absent are None; lists that are absent are empty.
 
     role: what the slug is when `when` holds: a cause of the failure, a warning, or a limit of the
@@ -107,7 +105,7 @@ class Rule:
     blind_to: str
     source: str
     builtin: bool
-    places: Mapping[str, tuple[int, int]] = field(hash=False)
+    places: Mapping[str, tuple[int, int]]
 
     @property
     def can_be_cause(self) -> bool:

@@ -17,13 +17,13 @@ from analyzer.diagnosis.rule import (
     WARNING_OUTCOMES,
     Example,
     Rule,
-    Values,
     build_rule,
 )
 from analyzer.diagnosis.summary import SummaryError, Template
 from analyzer.errors import RuleError
 
 if TYPE_CHECKING:
+    from analyzer.diagnosis.rule import Values
     from analyzer.negotiation.vocabulary import Fact
 
 SIDES = ("client", "server", "network", "capture")
@@ -161,13 +161,13 @@ class _Checker:
 
     def _condition(self, node: Node) -> None:
         try:
-            program = self._vocabulary.language.compile(node.text)
+            self._vocabulary.language.compile(node.text)
         except ExpressionErrors as found:
             for error in found.errors:
                 hint = nearest(error.name, self._vocabulary.facts) if error.name else None
                 self._at(node.line + error.line - 1, node.column + error.column - 1, error.problem, hint)
             return
-        for name in sorted(program.names):
+        for name in sorted(self._vocabulary.language.names(node.text)):
             if self._vocabulary.facts[name].summary_only:
                 self._add(node, f"{name!r} is for summaries only: it differs from connection to connection")
 

@@ -17,7 +17,7 @@ from analyzer.diagnosis.compile import (
     rule_files,
     write_index,
 )
-from tests.diagnosis.toy import RULES
+from tests.diagnosis.toy import FACTS, RULES
 
 HOSTILE = [
     (b"", 1, 1, "empty"),
@@ -109,7 +109,7 @@ def test_aliases_and_merge_keys_shorten_examples() -> None:
 
 def test_an_index_holds_every_rule_without_its_examples(tmp_path: Path) -> None:
     target = tmp_path / "index.json"
-    write_index(RULES, target)
+    write_index(RULES, target, {name: fact.type for name, fact in FACTS.items()})
     index = json.loads(target.read_text(encoding="utf-8"))
     assert [item["file"] for item in index["rules"]] == [path.name for path in rule_files(RULES)]
     assert all("examples" not in item["rule"] for item in index["rules"])

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import importlib.util
+import json
 import pickle
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,9 +15,12 @@ from hypothesis import strategies as st
 from analyzer.diagnosis import loader
 from analyzer.diagnosis.compile import INDEX as WRITTEN_INDEX
 from analyzer.diagnosis.compile import SCHEMA, write_index
-from analyzer.diagnosis.loader import INDEX, INDEX_SCHEMA, cycles, load_rules, read_folders
+from analyzer.diagnosis.engine import RuleSet
+from analyzer.diagnosis.loader import INDEX, INDEX_SCHEMA, cycles, language_of, load_rules, read_folders
 from analyzer.errors import Error, RulesError, UsageError
 from tests.diagnosis.toy import EVIDENCE, FACTS, RULES, read, rule_set, write
+
+TYPES = {name: fact.type for name, fact in FACTS.items()}
 
 
 def _problems(caught: pytest.ExceptionInfo[RulesError]) -> list[str]:
@@ -127,19 +133,59 @@ def test_the_index_gives_the_same_rules_as_the_files(tmp_path: Path) -> None:
     """What a wheel starts with is what a checkout starts with."""
     folder = _copy(tmp_path)
     from_files = load_rules(builtin=folder, vocabulary=FACTS, evidence=EVIDENCE)
-    write_index(folder, folder / INDEX)
+    write_index(folder, folder / INDEX, TYPES)
     from_index = load_rules(builtin=folder, vocabulary=FACTS, evidence=EVIDENCE)
     assert from_index == from_files
     assert from_index.rules[1].places == from_files.rules[1].places
 
 
+class _NoCompiler:
+    """The environment of a language in which nothing can be compiled."""
+
+    def __init__(self, env: Any) -> None:
+        self.Activation = env.Activation
+        self.deserialize = env.deserialize
+
+
+def test_what_the_index_holds_is_not_compiled_again(tmp_path: Path) -> None:
+    folder = _copy(tmp_path)
+    write_index(folder, folder / INDEX, TYPES)
+    rules = load_rules(builtin=folder, vocabulary=FACTS, evidence=EVIDENCE)
+    rules.language._env = _NoCompiler(rules.language._env)
+    facts = {"response.smb2.nt_status": 0xC00000BB, "request.smb2.dialect": [1], "connection.broke": True}
+    assert rules.judge(facts) == rule_set(builtin=folder).judge(facts)
+    assert rules.judge(facts).confidence == "likely"
+
+
+def test_a_stored_program_that_this_library_does_not_read_is_compiled(tmp_path: Path) -> None:
+    folder = _copy(tmp_path)
+    write_index(folder, folder / INDEX, TYPES)
+    index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    index["programs"] = dict.fromkeys(index["programs"], "/////w==")
+    (folder / INDEX).write_text(json.dumps(index), encoding="utf-8")
+    rules = load_rules(builtin=folder, vocabulary=FACTS, evidence=EVIDENCE)
+    assert rules.judge({"response.smb2.nt_status": 5}).causes == ("server-error",)
+
+
+def test_an_index_without_programs_will_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where a wheel is built without the CEL library, its conditions are compiled at each start."""
+    folder = _copy(tmp_path)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    write_index(folder, folder / INDEX, TYPES)
+    assert "programs" not in json.loads((folder / INDEX).read_text(encoding="utf-8"))
+    indexed = load_rules(builtin=folder, vocabulary=FACTS, evidence=EVIDENCE)
+    assert indexed == rule_set(builtin=folder)
+    assert indexed.judge({"response.smb2.nt_status": 5}).causes == ("server-error",)
+
+
 def test_the_index_of_the_built_in_rules_gives_the_same_rules(tmp_path: Path) -> None:
     write_index(loader.builtin_folder(), tmp_path / INDEX)
-    indexed = loader.read_index(tmp_path)
+    indexed = loader.read_index(tmp_path, language_of())
     assert indexed is not None
-    files = read_folders([]).rules
-    assert [rule.slug for rule in indexed] == [rule.slug for rule in files]
-    for ours, theirs in zip(indexed, files, strict=True):
+    files = RuleSet(read_folders([]).rules, language_of())
+    assert [rule.slug for rule in indexed.rules] == [rule.slug for rule in files.rules]
+    assert indexed._reads == files._reads
+    for ours, theirs in zip(indexed.rules, files.rules, strict=True):
         assert ours.conditions() == theirs.conditions()
         assert (ours.summary, ours.fix, ours.explains) == (theirs.summary, theirs.fix, theirs.explains)
 
@@ -147,19 +193,19 @@ def test_the_index_of_the_built_in_rules_gives_the_same_rules(tmp_path: Path) ->
 def test_writer_and_reader_of_the_index_agree_on_its_name_and_version(tmp_path: Path) -> None:
     assert (WRITTEN_INDEX, SCHEMA) == (INDEX, INDEX_SCHEMA)
     (tmp_path / INDEX).write_text('{"schema": 999}')
-    assert loader.read_index(tmp_path) is None
+    assert loader.read_index(tmp_path, language_of()) is None
 
 
 def test_reading_the_index_needs_no_yaml(tmp_path: Path) -> None:
-    folder = _copy(tmp_path)
-    write_index(folder, folder / INDEX)
+    (tmp_path / "refused.yaml").write_bytes((RULES / "refused.yaml").read_bytes())
+    write_index(tmp_path, tmp_path / INDEX)
     program = (
         "import sys; from pathlib import Path; from analyzer.diagnosis import loader\n"
-        "rules = loader.read_index(Path(sys.argv[1])); assert len(rules) == 3\n"
+        "rules = loader.read_index(Path(sys.argv[1]), loader.language_of()).rules; assert len(rules) == 1\n"
         "print(sorted({'yaml', 'difflib', 'numpy', 'pandas'} & set(sys.modules)))"
     )
     run = subprocess.run(
-        [sys.executable, "-c", program, str(folder)], capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
     )
     assert run.stdout.strip() == "[]"
 
@@ -169,7 +215,7 @@ def test_extra_folders_are_read_beside_an_indexed_one(tmp_path: Path) -> None:
     base.mkdir()
     extra.mkdir()
     _copy(base)
-    write_index(base, base / INDEX)
+    write_index(base, base / INDEX, TYPES)
     write(extra, "mine", "TOY700", explains="[refused]")
     rules = load_rules([extra], builtin=base, vocabulary=FACTS, evidence=EVIDENCE).rules
     assert [rule.slug for rule in rules] == ["refused", "no-common-dialect", "server-error", "mine"]
