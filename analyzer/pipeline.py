@@ -137,7 +137,7 @@ def run(
             continue
         stories = one.reading.stories() if one.kept is None else one.kept
         yield Analyzed(
-            _capture_record(one, others),
+            _capture_record(one, others, number),
             one.reading.contents.summary.cut,
             (
                 _diagnosed(story, facts(story, others, number), rules)
@@ -179,7 +179,7 @@ def _unread_record(unread: Unread) -> CaptureRecord:
     return CaptureRecord(unread.name, None, 0, None, None, unread.error, (), NO_TRAFFIC)
 
 
-def _capture_record(told: _Told, others: Others) -> CaptureRecord:
+def _capture_record(told: _Told, others: Others, number: int) -> CaptureRecord:
     summary = told.reading.contents.summary
     return CaptureRecord(
         capture=told.reading.name,
@@ -188,7 +188,7 @@ def _capture_record(told: _Told, others: Others) -> CaptureRecord:
         first_ns=summary.first_ns,
         last_ns=summary.last_ns,
         error=None,
-        notes=told.notes.notes(told.reading.contents, others),
+        notes=told.notes.notes(told.reading.contents, others, number),
         traffic=traffic_of(told.reading.contents),
     )
 

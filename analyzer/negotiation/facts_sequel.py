@@ -45,7 +45,8 @@ def _session_facts(story: Story) -> Iterator[Item]:
     if step.status is not None:
         yield "connection.session_status", step.status
     up = step.succeeded or sequel.tree.request is not None or sequel.encrypted
-    if up or step.status is not None:
+    ended = story.coverage.whole and story.ending is not None
+    if up or ended or step.status is not None:
         yield "connection.session_up", up
     if sequel.session_flags is not None:
         yield "connection.session_guest", bool(sequel.session_flags & constants.SESSION_GUEST)

@@ -6,7 +6,7 @@ none, so that a scan of a million hosts costs no memory here.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -28,6 +28,7 @@ class Sketch(NamedTuple):
 
     key: tuple[int, int]             # capture, tcp.stream
     pair: Pair                       # addresses of client and server
+    client_guid: bytes | None
     port: int
     first_ns: int
     answered: bool
@@ -56,6 +57,7 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
     return Sketch(
         key=(capture, story.connection.stream),
         pair=(story.client.address, story.server.address),
+        client_guid=_client_guid(story),
         port=story.server.port,
         first_ns=story.connection.first_ns,
         answered=any(e.response is not None for e in story.exchanges),
@@ -70,44 +72,57 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
     )
 
 
+def _client_guid(story: Story) -> bytes | None:
+    """ClientGuid of the last request; None where it has none, or an empty one (2.0.2 only)."""
+    body = None if story.request is None else story.request.message.body
+    guid = body.client_guid if isinstance(body, smb2.NegotiateRequest) else None
+    return guid if guid and any(guid) else None
+
+
 class Others:
     """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts()."""
 
     def __init__(self) -> None:
         self._by_pair: dict[Pair, list[Sketch]] = defaultdict(list)
-        self._by_server: dict[bytes, list[Sketch]] = defaultdict(list)
-        self._heard: dict[bytes, tuple[int, int]] = {}
-        self._scanners: dict[Pair, bool] = {}
+        self._by_server: dict[tuple[int, bytes], list[Sketch]] = defaultdict(list)
+        self._heard: Counter[tuple[int, bytes]] = Counter()
+        self._scanners: dict[tuple[int, Pair], bool] = {}
 
     def add(self, story: Story, capture: int = 0) -> None:
         """Take note of one connection."""
         if story.connection.packets[1 - story.client_side]:
-            self._heard.setdefault(story.server.address, (capture, story.connection.stream))
+            self._heard[capture, story.server.address] += 1
         sketch = sketch_of(story, capture)
         if sketch is not None:
             self._by_pair[sketch.pair].append(sketch)
             if sketch.selected:
-                self._by_server[sketch.pair[1]].append(sketch)
+                self._by_server[capture, story.server.address].append(sketch)
 
     def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
         """What stands under others. for one connection."""
         key = (capture, story.connection.stream)
         pair = (story.client.address, story.server.address)
-        beside = [s for s in self._by_pair.get(pair, ()) if s.key != key]
+        guid = _client_guid(story)
+        # Between two captures addresses and settings change hands; ClientGuid tells the same client.
+        beside = [
+            s
+            for s in self._by_pair.get(pair, ())
+            if s.key != key and (s.key[0] == capture or (guid is not None and s.client_guid == guid))
+        ]
         first_ns = story.connection.first_ns
         yield (
             "others.came_up",
             any(s.selected and s.went_on and s.first_ns >= first_ns - RACE_NS for s in beside),
         )
         yield "others.raced", _raced(beside, story.server.port, first_ns)
-        yield "others.scanner", self.scanner(pair)
-        heard = self._heard.get(story.server.address)
-        yield "others.server_heard", heard is not None and heard != key
+        yield "others.scanner", self.scanner(pair, capture)
+        itself = bool(story.connection.packets[1 - story.client_side])
+        yield "others.server_heard", self._heard[capture, story.server.address] > itself
         higher = _higher(beside, story)
         yield "others.higher_dialect", higher is not None
         if higher is not None:
             yield "others.higher_dialect_name", constants.dialect_name(higher)
-        at_server = [s for s in self._by_server.get(story.server.address, ()) if s.key != key]
+        at_server = [s for s in self._by_server.get((capture, story.server.address), ()) if s.key != key]
         yield "others.server_speaks_smb1", any(s.smb1_answer for s in at_server)
         yield (
             "others.old_contexts_accepted",
@@ -115,11 +130,12 @@ class Others:
         )
         yield "others.zero_guid", any(s.zero_guid for s in at_server)
 
-    def scanner(self, pair: Pair) -> bool:
+    def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""
-        known = self._scanners.get(pair)
+        known = self._scanners.get((capture, pair))
         if known is None:
-            known = self._scanners[pair] = _scans(self._by_pair.get(pair, ()))
+            here = [s for s in self._by_pair.get(pair, ()) if s.key[0] == capture]
+            known = self._scanners[capture, pair] = _scans(here)
         return known
 
 

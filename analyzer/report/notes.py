@@ -56,16 +56,16 @@ class NoteTaker:
         if story.exchanges and len(self._pairs) < PAIRS:
             self._pairs[story.client.address, story.server.address] = None
 
-    def notes(self, contents: Contents, others: Others) -> tuple[Note, ...]:
+    def notes(self, contents: Contents, others: Others, capture: int = 0) -> tuple[Note, ...]:
         """All notes, in a fixed order."""
         return (
             *_reading(contents),
             *_limits(contents),
-            *self._connections(others),
+            *self._connections(others, capture),
             *_beside(contents.census),
         )
 
-    def _connections(self, others: Others) -> Iterator[Note]:
+    def _connections(self, others: Others, capture: int) -> Iterator[Note]:
         if self._one_sided:
             yield Note(
                 "one-sided", f"only one direction of {self._one_sided:,} of {self.stories:,} SMB connections was captured"
@@ -75,7 +75,7 @@ class NoteTaker:
                 "overlap-disagrees",
                 f"{_frames(self._disagreeing)}: bytes differ from those sent before for the same place; the first were used",
             )
-        scanners = [pair for pair in self._pairs if others.scanner(pair)]
+        scanners = [pair for pair in self._pairs if others.scanner(pair, capture)]
         for client, server in scanners[:FRAMES_NAMED]:
             yield Note(
                 "scanner", f"{Endpoint(client, 0).host} probes {Endpoint(server, 0).host} with one offer after another"
