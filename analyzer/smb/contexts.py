@@ -4,13 +4,11 @@ Every type of [MS-SMB2] 2.2.3.1 has the same shape: a few numbers, an array of 1
 for some types a rest. FORMS holds the shapes; an unknown type is kept with its bytes.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
 from analyzer.smb import constants
-from analyzer.smb.layout import HEX, TEXT, number, numbers
+from analyzer.smb.layout import HEX, TEXT, Layout, Wire, numbers
 
 HEADER_SIZE = 8
 _PREFIX = "smb2.negotiate_context."
@@ -38,65 +36,53 @@ class Context(NamedTuple):
     name: str | None = None
 
 
-class Number(NamedTuple):
-    """A number at the start of a context: Context's member ("" if reserved), bytes, Wireshark's name."""
-
-    member: str
-    size: int
-    key: str | None = None
-    bits: tuple[tuple[str, int], ...] = ()
-
-
 class Form(NamedTuple):
     """The shape of one context type.
 
-    ids: Wireshark's name of the ids, None if the type has no array. rest: (member, how it is
-    shown, Wireshark's name) of the bytes after the ids, to the end of the context or, for a salt,
-    as many as SaltLength says.
+    fixed: what precedes the ids, under the names of Context (others are reserved).
+    ids: Wireshark's name of the ids, None if the type has no array.
+    rest: (name in Context, how it is shown, Wireshark's name) of the bytes behind the ids, to the
+    end of the context or, for a salt, as many as SaltLength says.
     """
 
-    numbers: tuple[Number, ...]
+    fixed: Layout
     ids: str | None = None
     rest: tuple[str, str, str] | None = None
 
-    @property
-    def size(self) -> int:
-        """Bytes before the array."""
-        return sum(item.size for item in self.numbers)
 
-
+_NOTHING = Layout()
 _COMPRESSION_FLAGS = ((_PREFIX + "comp_alg_flags.chained", 0x00000001),)
 FORMS: dict[int, Form] = {
     constants.PREAUTH_INTEGRITY: Form(                                        # 2.2.3.1.1
-        (Number("id_count", 2, _PREFIX + "hash_alg_count"), Number("salt_length", 2, _PREFIX + "salt_length")),
+        Layout(id_count=Wire("H", _PREFIX + "hash_alg_count"), salt_length=Wire("H", _PREFIX + "salt_length")),
         _PREFIX + "hash_algorithm",
         ("salt", HEX, _PREFIX + "salt"),
     ),
     constants.ENCRYPTION: Form(                                               # 2.2.3.1.2
-        (Number("id_count", 2, _PREFIX + "cipher_count"),),
-        _PREFIX + "cipher_id",
+        Layout(id_count=Wire("H", _PREFIX + "cipher_count")), _PREFIX + "cipher_id"
     ),
     constants.COMPRESSION: Form(                                              # 2.2.3.1.3
-        (
-            Number("id_count", 2, _PREFIX + "comp_alg_count"),
-            Number("", 2),
-            Number("flags", 4, _PREFIX + "comp_alg_flags", _COMPRESSION_FLAGS),
+        Layout(
+            id_count=Wire("H", _PREFIX + "comp_alg_count"),
+            padding=Wire("H"),
+            flags=Wire("I", _PREFIX + "comp_alg_flags", _COMPRESSION_FLAGS),
         ),
         _PREFIX + "comp_alg_id",
     ),
-    constants.NETNAME: Form((), None, ("name", TEXT, _PREFIX + "netname")),   # 2.2.3.1.4
-    constants.TRANSPORT: Form((Number("flags", 4, _PREFIX + "transport_flags"),)),   # 2.2.3.1.5
+    constants.NETNAME: Form(_NOTHING, None, ("name", TEXT, _PREFIX + "netname")),           # 2.2.3.1.4
+    constants.TRANSPORT: Form(Layout(flags=Wire("I", _PREFIX + "transport_flags"))),        # 2.2.3.1.5
     constants.RDMA_TRANSFORM: Form(                                           # 2.2.3.1.6
-        (Number("id_count", 2, _PREFIX + "rdma_transform_count"), Number("", 2), Number("", 4)),
+        Layout(
+            id_count=Wire("H", _PREFIX + "rdma_transform_count"), reserved=Wire("H"), reserved2=Wire("I")
+        ),
         _PREFIX + "rdma_transform_id",
     ),
     constants.SIGNING: Form(                                                  # 2.2.3.1.7
-        (Number("id_count", 2, _PREFIX + "signing_alg_count"),),
-        _PREFIX + "signing_id",
+        Layout(id_count=Wire("H", _PREFIX + "signing_alg_count")), _PREFIX + "signing_id"
     ),
-    constants.POSIX: Form((), None, ("data", HEX, _PREFIX + "posix_reserved")),
+    constants.POSIX: Form(_NOTHING, None, ("data", HEX, _PREFIX + "posix_reserved")),
 }
-UNKNOWN = Form((), None, ("data", HEX, "smb2.unknown"))
+UNKNOWN = Form(_NOTHING, None, ("data", HEX, "smb2.unknown"))
 
 
 def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | None:
@@ -112,13 +98,9 @@ def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | No
     start = at + HEADER_SIZE
     whole = keep or (form.rest is not None and form.rest[0] != "salt")
     content = data[start : min(start + length, end)] if whole else b""
-    values: dict[str, int | None] = {}
-    place = start
-    for item in form.numbers:
-        if item.member:
-            values[item.member] = number(data, place, item.size, end)
-        place += item.size
+    values = dict(zip(form.fixed.names, form.fixed.read(data, start, end), strict=True))
     count = values.get("id_count")
+    place = start + form.fixed.size
     ids = numbers(data, place, count, end) if count else ()
     salt = name = None
     salt_length = values.get("salt_length")
@@ -135,7 +117,7 @@ def demanded(context: Context) -> int:
     form = FORMS.get(context.type, UNKNOWN)
     if form.rest is not None and form.rest[0] != "salt":
         return context.data_length
-    return form.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
+    return form.fixed.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
 
 
 def walk(
@@ -179,8 +161,8 @@ def walk(
             fault(Kind.COUNT_OVERRUNS, at, f"{name}: {context.data_length} bytes, room for {size - at - 8}")
             return tuple(found), faults
         form = FORMS.get(context.type, UNKNOWN)
-        if context.data_length < form.size:
-            fault(Kind.SHORT, at, f"{name}: {context.data_length} bytes, {form.size} needed")
+        if context.data_length < form.fixed.size:
+            fault(Kind.SHORT, at, f"{name}: {context.data_length} bytes, {form.fixed.size} needed")
         elif demanded(context) > context.data_length:
             fault(
                 Kind.COUNT_OVERRUNS, at,

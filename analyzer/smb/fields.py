@@ -292,11 +292,7 @@ def _contexts(data: bytes, offset: int, count: int, first: int) -> Iterator[Item
         form = contexts.FORMS.get(context.type, contexts.UNKNOWN)
         yield "smb2.negotiate_context.type", context.type
         yield "smb2.negotiate_context.data_length", context.data_length
-        for item in form.numbers:
-            value = getattr(context, item.member) if item.member else None
-            if item.key is not None and value is not None:
-                yield item.key, value
-                yield from _bits(item.bits, value)
+        yield from _named(form.fixed, [getattr(context, name, 0) for name in form.fixed.names])
         if form.ids is not None:
             for number in context.ids:
                 yield form.ids, number

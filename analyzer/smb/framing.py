@@ -9,8 +9,6 @@ boundary that the last header promised, else at the next TCP segment that begins
 and an SMB signature.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple

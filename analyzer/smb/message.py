@@ -1,7 +1,5 @@
 """The bytes one side sent -> messages: framing and dissection in one call."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 

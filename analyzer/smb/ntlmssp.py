@@ -1,7 +1,5 @@
 """NTLMSSP messages: bytes -> type, flags and the names they carry ([MS-NLMP] 2.2.1)."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 from analyzer.smb.layout import Truncated, number, take

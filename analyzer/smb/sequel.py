@@ -4,8 +4,6 @@ validation of the negotiation, and their SMB1 counterparts.
 A member is None where the message or the capture ends before it.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import NamedTuple
 

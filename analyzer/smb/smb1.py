@@ -4,11 +4,11 @@ A member is None where this form of the answer has none, or where the message or
 before it.
 """
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
 from analyzer.smb import constants
-from analyzer.smb.layout import DOSTIME, FILETIME, HEX, SIGNED, Layout, Wire, number
+from analyzer.smb.layout import DOSTIME, FILETIME, HEX, Layout, Wire, number, wire
 from analyzer.smb.spnego import Token, read_token
 
 _FLAGS = (
@@ -49,18 +49,18 @@ class Smb1Header(NamedTuple):
     in the upper 16 bits.
     """
 
-    protocol: Annotated[bytes, Wire("4s")]
-    command: Annotated[int, Wire("B", "smb.cmd")]
-    status: Annotated[int, Wire("I", "smb.nt_status")]
-    flags: Annotated[int, Wire("B", "smb.flags", _FLAGS)]
-    flags2: Annotated[int, Wire("H", "smb.flags2", _FLAGS2)]
-    pid_high: Annotated[int, Wire("H", "smb.pid.high")]
-    signature: Annotated[bytes, Wire("8s", "smb.signature", shown=HEX)]
-    reserved: Annotated[int, Wire("H")]
-    tree_id: Annotated[int, Wire("H", "smb.tid")]
-    process_id: Annotated[int, Wire("H", "smb.pid")]
-    user_id: Annotated[int, Wire("H", "smb.uid")]
-    message_id: Annotated[int, Wire("H", "smb.mid")]
+    protocol: bytes = wire("4s")
+    command: int = wire("B", "smb.cmd")
+    status: int = wire("I", "smb.nt_status")
+    flags: int = wire("B", "smb.flags", _FLAGS)
+    flags2: int = wire("H", "smb.flags2", _FLAGS2)
+    pid_high: int = wire("H", "smb.pid.high")
+    signature: bytes = wire("8s", "smb.signature", shown=HEX)
+    reserved: int = wire("H")
+    tree_id: int = wire("H", "smb.tid")
+    process_id: int = wire("H", "smb.pid")
+    user_id: int = wire("H", "smb.uid")
+    message_id: int = wire("H", "smb.mid")
 
 
 class NegotiateRequest(NamedTuple):
@@ -75,44 +75,6 @@ class NegotiateRequest(NamedTuple):
     dialects: tuple[str, ...] = ()
     buffer_formats: tuple[int, ...] = ()
     unterminated: str | None = None
-
-
-class CoreWords(NamedTuple):
-    """Words of an answer that chose the core protocol, or refused ([MS-CIFS] 2.2.4.52.2)."""
-
-    dialect_index: Annotated[int | None, Wire("H", "smb.dialect.index")]
-
-
-class LanmanWords(NamedTuple):
-    """Words of an answer that chose LANMAN 1.0 to 2.1 ([MS-CIFS] 2.2.4.52.2)."""
-
-    dialect_index: Annotated[int | None, Wire("H", "smb.dialect.index")]
-    security_mode: Annotated[int | None, Wire("H", "smb.sm", _SECURITY_MODE[:2])]
-    max_buffer_size: Annotated[int | None, Wire("H", "smb.max_bufsize")]
-    max_mpx_count: Annotated[int | None, Wire("H", "smb.max_mpx_count")]
-    max_vcs: Annotated[int | None, Wire("H", "smb.max_vcs")]
-    raw_mode: Annotated[int | None, Wire("H", "smb.rm", _RAW_MODE)]
-    session_key: Annotated[int | None, Wire("I", "smb.session_key")]
-    server_time: Annotated[int | None, Wire("I", "smb.server_date_time", shown=DOSTIME)]
-    time_zone: Annotated[int | None, Wire("h", "smb.server_timezone", shown=SIGNED)]
-    challenge_length: Annotated[int | None, Wire("H", "smb.challenge_length")]
-    reserved: Annotated[int | None, Wire("H")]
-
-
-class NtWords(NamedTuple):
-    """Words of an answer that chose NT LM 0.12 ([MS-CIFS] 2.2.4.52.2)."""
-
-    dialect_index: Annotated[int | None, Wire("H", "smb.dialect.index")]
-    security_mode: Annotated[int | None, Wire("B", "smb.sm", _SECURITY_MODE)]
-    max_mpx_count: Annotated[int | None, Wire("H", "smb.max_mpx_count")]
-    max_vcs: Annotated[int | None, Wire("H", "smb.max_vcs")]
-    max_buffer_size: Annotated[int | None, Wire("I", "smb.max_bufsize")]
-    max_raw_size: Annotated[int | None, Wire("I", "smb.max_raw")]
-    session_key: Annotated[int | None, Wire("I", "smb.session_key")]
-    capabilities: Annotated[int | None, Wire("I", "smb.server_cap", _CAPABILITIES)]
-    system_time: Annotated[int | None, Wire("Q", "smb.system.time", shown=FILETIME)]
-    time_zone: Annotated[int | None, Wire("h", "smb.server_timezone", shown=SIGNED)]
-    challenge_length: Annotated[int | None, Wire("B", "smb.challenge_length")]
 
 
 class NegotiateResponse(NamedTuple):
@@ -151,8 +113,37 @@ class NegotiateResponse(NamedTuple):
 
 HEADER = Layout.of(Smb1Header)
 HEADER_SIZE = 32
-# The number of words tells the form of the answer.
-WORDS = {1: Layout.of(CoreWords), 13: Layout.of(LanmanWords), 17: Layout.of(NtWords)}
+# The words of an answer, by their number: it chose the core protocol or refused, LANMAN 1.0 to 2.1,
+# or NT LM 0.12. Names are those of NegotiateResponse ([MS-CIFS] 2.2.4.52.2).
+WORDS = {
+    1: Layout(dialect_index=Wire("H", "smb.dialect.index")),
+    13: Layout(
+        dialect_index=Wire("H", "smb.dialect.index"),
+        security_mode=Wire("H", "smb.sm", _SECURITY_MODE[:2]),
+        max_buffer_size=Wire("H", "smb.max_bufsize"),
+        max_mpx_count=Wire("H", "smb.max_mpx_count"),
+        max_vcs=Wire("H", "smb.max_vcs"),
+        raw_mode=Wire("H", "smb.rm", _RAW_MODE),
+        session_key=Wire("I", "smb.session_key"),
+        server_time=Wire("I", "smb.server_date_time", shown=DOSTIME),
+        time_zone=Wire("h", "smb.server_timezone"),
+        challenge_length=Wire("H", "smb.challenge_length"),
+        reserved=Wire("H"),
+    ),
+    17: Layout(
+        dialect_index=Wire("H", "smb.dialect.index"),
+        security_mode=Wire("B", "smb.sm", _SECURITY_MODE),
+        max_mpx_count=Wire("H", "smb.max_mpx_count"),
+        max_vcs=Wire("H", "smb.max_vcs"),
+        max_buffer_size=Wire("I", "smb.max_bufsize"),
+        max_raw_size=Wire("I", "smb.max_raw"),
+        session_key=Wire("I", "smb.session_key"),
+        capabilities=Wire("I", "smb.server_cap", _CAPABILITIES),
+        system_time=Wire("Q", "smb.system.time", shown=FILETIME),
+        time_zone=Wire("h", "smb.server_timezone"),
+        challenge_length=Wire("B", "smb.challenge_length"),
+    ),
+}
 
 
 class Block(NamedTuple):

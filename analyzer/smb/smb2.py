@@ -4,12 +4,12 @@ A member of a body is None where the message or the capture ends before it; the 
 message tell which of the two it was.
 """
 
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
 from analyzer.smb import constants
 from analyzer.smb.contexts import Context, walk
-from analyzer.smb.layout import FILETIME, GUID, HEX, Layout, Truncated, Wire, number, numbers, take
+from analyzer.smb.layout import FILETIME, GUID, HEX, Layout, Truncated, number, numbers, take, wire
 from analyzer.smb.spnego import Token, read_token
 
 _FLAGS = (
@@ -35,19 +35,19 @@ class Smb2Header(NamedTuple):
     are the two halves of AsyncId.
     """
 
-    protocol: Annotated[bytes, Wire("4s")]
-    structure_size: Annotated[int, Wire("H", "smb2.header_len")]
-    credit_charge: Annotated[int, Wire("H", "smb2.credit.charge")]
-    status: Annotated[int, Wire("I", "smb2.nt_status")]
-    command: Annotated[int, Wire("H", "smb2.cmd")]
-    credits: Annotated[int, Wire("H", "smb2.credits.granted")]
-    flags: Annotated[int, Wire("I", "smb2.flags", _FLAGS)]
-    next_command: Annotated[int | None, Wire("I", "smb2.chain_offset")]
-    message_id: Annotated[int | None, Wire("Q", "smb2.msg_id")]
-    process_id: Annotated[int | None, Wire("I", "smb2.pid")]
-    tree_id: Annotated[int | None, Wire("I", "smb2.tid")]
-    session_id: Annotated[int | None, Wire("Q", "smb2.sesid")]
-    signature: Annotated[bytes | None, Wire("16s", "smb2.signature", shown=HEX)]
+    protocol: bytes = wire("4s")
+    structure_size: int = wire("H", "smb2.header_len")
+    credit_charge: int = wire("H", "smb2.credit.charge")
+    status: int = wire("I", "smb2.nt_status")
+    command: int = wire("H", "smb2.cmd")
+    credits: int = wire("H", "smb2.credits.granted")
+    flags: int = wire("I", "smb2.flags", _FLAGS)
+    next_command: int | None = wire("I", "smb2.chain_offset")
+    message_id: int | None = wire("Q", "smb2.msg_id")
+    process_id: int | None = wire("I", "smb2.pid")
+    tree_id: int | None = wire("I", "smb2.tid")
+    session_id: int | None = wire("Q", "smb2.sesid")
+    signature: bytes | None = wire("16s", "smb2.signature", shown=HEX)
 
 
 class NegotiateRequest(NamedTuple):
@@ -58,16 +58,16 @@ class NegotiateRequest(NamedTuple):
     dialects: those that lie inside the message, at most dialect_count.
     """
 
-    structure_size: Annotated[int | None, Wire("H", "smb2.buffer_code")]
-    dialect_count: Annotated[int | None, Wire("H", "smb2.dialect_count")]
-    security_mode: Annotated[int | None, Wire("B", "smb2.sec_mode", _SECURITY_MODE)]
-    security_mode_high: Annotated[int | None, Wire("B")]
-    reserved: Annotated[int | None, Wire("H")]
-    capabilities: Annotated[int | None, Wire("I", "smb2.capabilities", _CAPABILITIES)]
-    client_guid: Annotated[bytes | None, Wire("16s", "smb2.client_guid", shown=GUID)]
-    context_offset: Annotated[int | None, Wire("I", "smb2.negotiate_context.offset")]
-    context_count: Annotated[int | None, Wire("H", "smb2.negotiate_context.count")]
-    reserved2: Annotated[int | None, Wire("H")]
+    structure_size: int | None = wire("H", "smb2.buffer_code")
+    dialect_count: int | None = wire("H", "smb2.dialect_count")
+    security_mode: int | None = wire("B", "smb2.sec_mode", _SECURITY_MODE)
+    security_mode_high: int | None = wire("B")
+    reserved: int | None = wire("H")
+    capabilities: int | None = wire("I", "smb2.capabilities", _CAPABILITIES)
+    client_guid: bytes | None = wire("16s", "smb2.client_guid", shown=GUID)
+    context_offset: int | None = wire("I", "smb2.negotiate_context.offset")
+    context_count: int | None = wire("H", "smb2.negotiate_context.count")
+    reserved2: int | None = wire("H")
     dialects: tuple[int, ...] = ()
     contexts: tuple[Context, ...] | None = None
 
@@ -90,21 +90,21 @@ class NegotiateResponse(NamedTuple):
     are then reserved bytes, with whatever the server left there).
     """
 
-    structure_size: Annotated[int | None, Wire("H", "smb2.buffer_code")]
-    security_mode: Annotated[int | None, Wire("B", "smb2.sec_mode", _SECURITY_MODE)]
-    security_mode_high: Annotated[int | None, Wire("B")]
-    dialect: Annotated[int | None, Wire("H", "smb2.dialect")]
-    context_count: Annotated[int | None, Wire("H", "smb2.negotiate_context.count")]
-    server_guid: Annotated[bytes | None, Wire("16s", "smb2.server_guid", shown=GUID)]
-    capabilities: Annotated[int | None, Wire("I", "smb2.capabilities", _CAPABILITIES)]
-    max_transact_size: Annotated[int | None, Wire("I", "smb2.max_trans_size")]
-    max_read_size: Annotated[int | None, Wire("I", "smb2.max_read_size")]
-    max_write_size: Annotated[int | None, Wire("I", "smb2.max_write_size")]
-    system_time: Annotated[int | None, Wire("Q", "smb2.current_time", shown=FILETIME)]
-    server_start_time: Annotated[int | None, Wire("Q", "smb2.boot_time", shown=FILETIME)]
-    security_offset: Annotated[int | None, Wire("H", "smb2.olb.offset")]
-    security_length: Annotated[int | None, Wire("H", "smb2.olb.length")]
-    context_offset: Annotated[int | None, Wire("I", "smb2.negotiate_context.offset")]
+    structure_size: int | None = wire("H", "smb2.buffer_code")
+    security_mode: int | None = wire("B", "smb2.sec_mode", _SECURITY_MODE)
+    security_mode_high: int | None = wire("B")
+    dialect: int | None = wire("H", "smb2.dialect")
+    context_count: int | None = wire("H", "smb2.negotiate_context.count")
+    server_guid: bytes | None = wire("16s", "smb2.server_guid", shown=GUID)
+    capabilities: int | None = wire("I", "smb2.capabilities", _CAPABILITIES)
+    max_transact_size: int | None = wire("I", "smb2.max_trans_size")
+    max_read_size: int | None = wire("I", "smb2.max_read_size")
+    max_write_size: int | None = wire("I", "smb2.max_write_size")
+    system_time: int | None = wire("Q", "smb2.current_time", shown=FILETIME)
+    server_start_time: int | None = wire("Q", "smb2.boot_time", shown=FILETIME)
+    security_offset: int | None = wire("H", "smb2.olb.offset")
+    security_length: int | None = wire("H", "smb2.olb.length")
+    context_offset: int | None = wire("I", "smb2.negotiate_context.offset")
     security_buffer: bytes | None = None
     token: Token | None = None
     contexts: tuple[Context, ...] | None = None
@@ -118,10 +118,10 @@ class ErrorResponse(NamedTuple):
     STATUS_SMB_BAD_CLUSTER_DIALECT (3.3.5.7).
     """
 
-    structure_size: Annotated[int | None, Wire("H", "smb2.buffer_code")]
-    context_count: Annotated[int | None, Wire("B", "smb2.error.context_count")]
-    reserved: Annotated[int | None, Wire("B")]
-    byte_count: Annotated[int | None, Wire("I", "smb2.error.byte_count")]
+    structure_size: int | None = wire("H", "smb2.buffer_code")
+    context_count: int | None = wire("B", "smb2.error.context_count")
+    reserved: int | None = wire("B")
+    byte_count: int | None = wire("I", "smb2.error.byte_count")
     data: bytes | None = None
     contexts: tuple[tuple[int, bytes], ...] = ()
     cluster_dialect: int | None = None

@@ -3,8 +3,6 @@
 RFC 4178, [MS-SPNG] 2.2.1, RFC 2743 3.1. The walk never recurses: the depth is that of the format.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import NamedTuple
 
