@@ -8,7 +8,7 @@ of the data; CEL's three-valued logic then makes every comparison with it unknow
 from __future__ import annotations
 
 import re
-from base64 import b64decode, b64encode
+from binascii import a2b_base64, b2a_base64
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from cel_expr_python import cel
@@ -64,7 +64,7 @@ class Program:
 
     def serialize(self) -> str:
         """The checked condition as text, for `Language.store` in another process."""
-        return b64encode(self._expression.serialize()).decode("ascii")
+        return b2a_base64(self._expression.serialize(), newline=False).decode("ascii")
 
     def evaluate(self, activation: Any) -> Result:
         """The condition on facts that `Language.bind` prepared. Nothing in the facts makes it raise."""
@@ -120,7 +120,7 @@ class Language:
         if serialized is None:
             return None
         try:
-            expression = self._env.deserialize(b64decode(serialized))
+            expression = self._env.deserialize(a2b_base64(serialized))
         except RuntimeError:  # stored by a version of the library that this one does not read
             return None
         return Program(text, expression)
