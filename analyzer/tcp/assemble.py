@@ -17,6 +17,7 @@ from analyzer.tcp.ends import Ends
 from analyzer.tcp.evidence import Evidence, Kept
 from analyzer.tcp.reassembly import Piece, reassemble
 from analyzer.tcp.rows import RowStore
+from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
 BLOCK = 16384
@@ -62,17 +63,20 @@ def _block(
     make = partial(tuple.__new__, Segment)
     segments: list[Segment] = list(map(make, zip(*(column.tolist() for column in columns), strict=True)))
     bounds = np.searchsorted(kept.local, np.arange(len(numbers) + 1)).tolist()
-    streams = _streams(kept.evidence(), arena)
+    evidence = kept.evidence()
+    streams = _streams(evidence, arena)
+    base = (ends.base[numbers].reshape(-1) + (evidence.start + 1)) % MODULUS
+    based = ends.based[numbers].reshape(-1)
+    bases = iter([b if known else None for b, known in zip(base.tolist(), based.tolist(), strict=True)])
     addresses = ends.address[numbers].astype(">u8").tobytes()
-    frames, times = ends.frames[numbers].tolist(), ends.times[numbers].tolist()
     meta = zip(
         ends.stream[numbers].tolist(),
         ends.v6[numbers].tolist(),
         ends.port[numbers].tolist(),
         kept.initiators().tolist(),
         ends.packets[numbers].tolist(),
-        frames,
-        times,
+        ends.frames[numbers].tolist(),
+        ends.times[numbers].tolist(),
         ends.quoted[numbers].tolist(),
         strict=True,
     )
@@ -95,6 +99,7 @@ def _block(
             first_ns=time[0],
             last_ns=time[1],
             reporters=_reporters(own, reporters) if quoted else {},
+            bases=(next(bases), next(bases)),
         )
 
 

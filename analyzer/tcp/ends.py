@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
-from analyzer.tcp.flows import Assignment
+from analyzer.tcp.flows import Assignment, sized
 from analyzer.tcp.pairs import grown
 
 _ROOM = 256
@@ -97,7 +97,8 @@ class Ends:
         np.add.at(self.packets.reshape(-1), own, np.uint32(1))
         np.add.at(self.volume.reshape(-1), own, np.maximum(length, 0))
         np.bitwise_or.at(self.flags.reshape(-1), own, flags)
-        told = np.stack((length >= 0, (length >= 0) & ((flags & _ACK) != 0)), axis=1).ravel()
+        telling = sized(segments)[rows]
+        told = np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel()
         sides = np.stack((own, own ^ 1), axis=1).ravel()[told]
         bases = np.stack((assigned.base[rows], assigned.peer_base[rows]), axis=1).ravel()[told]
         self.base.reshape(-1)[sides] = bases       # in capture order: the last one stays

@@ -30,6 +30,7 @@ class Evidence(NamedTuple):
     frame: NDArray[np.int64]
     time_ns: NDArray[np.int64]
     bounds: NDArray[np.int64]
+    start: NDArray[np.int64]         # sequence number of offset 0, counted on from the side's base
     known: NDArray[np.int64]         # bytes up to this offset existed
     horizon: NDArray[np.int64]       # behind this offset segments were passed over
     simple: NDArray[np.bool_]        # its rows follow each other without repeat, hole or rest
@@ -117,6 +118,7 @@ class Kept(NamedTuple):
             rows.frame[order],
             rows.time_ns[order],
             bounds,
+            start,
             reached,
             np.maximum(horizon - start, 0),
             simple,

@@ -6,8 +6,9 @@ between the two. The base of a side is the sequence number of its first packet (
 or one less than the first acknowledgement of the other side, whichever comes first; a SYN/ACK with
 another sequence number moves it. Nothing else, time, FIN and RST included, begins a conversation.
 
-A header quoted in an ICMP error is counted like a packet, but sets no base; where it is quoted too
-short for Wireshark to number it, it belongs to a conversation that is there already, or to none.
+A header without a segment length (SegmentTable.unsized: one quoted in an ICMP error, say) is
+numbered like any other, but sets no base. One quoted too short for Wireshark to number it
+(SegmentTable.unnumbered) is given to the conversation that is there already, if there is one.
 """
 
 from __future__ import annotations
@@ -21,9 +22,6 @@ from analyzer.capture.table import SegmentTable
 from analyzer.tcp.pairs import PairTable, grown
 from analyzer.tcp.reuse import Rows, Sides, turning_rows, walk
 
-# Wireshark reads a TCP header up to its window field before it looks for the conversation.
-NUMBERED_HEADER = 16
-
 # 40 to 56 bytes each: at most 450 MB. A capture with more conversations is a scan or a flood,
 # and conversations beyond this are counted, not numbered.
 MAX_FLOWS = 8_000_000
@@ -36,7 +34,7 @@ _SYN, _ACK = 0x02, 0x10
 class Assignment(NamedTuple):
     """Where each row of a SegmentTable belongs. Row i of every column is row i of the table."""
 
-    stream: NDArray[np.int64]        # tcp.stream, -1: a short quotation or beyond the limit
+    stream: NDArray[np.int64]        # tcp.stream, -1: an unnumbered quotation of nothing seen, or beyond the limit
     side: NDArray[np.uint8]          # 0: the sender of the stream's first row; a quotation is its sender's
     base: NDArray[np.uint32]         # sequence number before the sender's first byte (that of its SYN)
     peer_base: NDArray[np.uint32]    # the same of the other side: before the first byte acknowledged
@@ -45,10 +43,7 @@ class Assignment(NamedTuple):
 class FlowTable:
     """Numbers the rows of a whole capture, chunk after chunk.
 
-    The result does not depend on how the capture is cut into chunks. A row with length < 0 (the
-    segment is shorter than its own header says) sets no base, as in Wireshark. In rows with
-    icmp != 0, `length` may tell how many bytes of the TCP header are quoted, 0 meaning enough, and
-    `flags` may be the quoted ones.
+    The result does not depend on how the capture is cut into chunks.
     """
 
     def __init__(self, max_flows: int = MAX_FLOWS) -> None:
@@ -66,7 +61,8 @@ class FlowTable:
     def assign(self, segments: SegmentTable) -> Assignment:
         """The place of each row. Rows come in capture order, each chunk once."""
         known = len(self._pairs)
-        short = (segments.icmp != 0) & (segments.length > 0) & (segments.length < NUMBERED_HEADER)
+        short = np.zeros(len(segments), np.bool_)
+        short[segments.unnumbered] = True
         flow, direction = self._flows(segments, short)
         rows = Rows(
             flow=flow,
@@ -74,7 +70,7 @@ class FlowTable:
             seq=segments.seq,
             ack=segments.ack,
             flags=segments.flags * ~short,
-            counts=(segments.icmp == 0) & (segments.length >= 0),
+            counts=sized(segments),
         )
         numbered = np.flatnonzero(flow >= 0)
         if len(numbered) == len(flow):
@@ -201,6 +197,13 @@ class FlowTable:
         result.base[story] = np.where(own, bases[:, 1], bases[:, 0])
         result.peer_base[story] = np.where(own, bases[:, 0], bases[:, 1])
         return result
+
+
+def sized(segments: SegmentTable) -> NDArray[np.bool_]:
+    """Which rows set bases."""
+    found = np.ones(len(segments), np.bool_)
+    found[segments.unsized] = False
+    return found
 
 
 def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:

@@ -27,7 +27,7 @@ class Packet(NamedTuple):
     payload: bytes = b""
     snapped: int = 0
     icmp: int = 0
-    quoted: int = 0          # icmp: TCP header bytes quoted
+    quoted: int = 20         # icmp: TCP header bytes quoted
     frame: int = 0           # 0: its place in the list
 
 
@@ -69,9 +69,11 @@ def table(packets: Sequence[Packet], first: int = 1) -> SegmentTable:
         flags=np.array([p.flags for p in packets], np.uint8),
         ttl=np.array([64] * len(packets), np.uint8),
         payload=starts.astype(np.int64),
-        length=np.array([p.quoted if p.icmp else len(p.payload) + p.snapped for p in packets], np.int64),
+        length=np.array([0 if p.icmp else len(p.payload) + p.snapped for p in packets], np.int64),
         present=np.array(present, np.int64),
         icmp=np.array([p.icmp for p in packets], np.uint16),
+        unnumbered=np.array([i for i, p in enumerate(packets) if p.icmp and p.quoted < 16], np.int64),
+        unsized=np.array([i for i, p in enumerate(packets) if p.icmp], np.int64),
         reporters={int(f): b"\x0a\x00\x00\xfe" for f, p in zip(frames, packets, strict=True) if p.icmp},
     )
 
@@ -103,7 +105,7 @@ def _ip(packet: Packet) -> bytes:
     )
     body = tcp + packet.payload + bytes(packet.snapped)
     if packet.icmp:
-        quoted = _datagram(packet.src, packet.dst, 6, tcp[: packet.quoted or 20], length=40)
+        quoted = _datagram(packet.src, packet.dst, 6, tcp[: packet.quoted], length=40)
         kind, code = packet.icmp >> 8, packet.icmp & 0xFF
         body = struct.pack("!BBHI", kind, code, 0, 0) + quoted
         if len(packet.src) == 16:
