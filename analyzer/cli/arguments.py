@@ -13,11 +13,20 @@ from analyzer.pipeline import SMB_PORTS
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
+class _Help(argparse.HelpFormatter):
+    """80 columns. Asking the terminal for its width costs the import of shutil, for every option added."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, width=80)
+
+
 class Parser(argparse.ArgumentParser):
     """Options are not abbreviated: a script must not change its meaning with the next version."""
 
     def __init__(self, prog: str, description: str, usage: str | None = None) -> None:
-        super().__init__(prog=prog, description=description, usage=usage, allow_abbrev=False)
+        super().__init__(
+            prog=prog, description=description, usage=usage, allow_abbrev=False, formatter_class=_Help
+        )
         self.add_argument("--version", action="version", version=f"negdiag {__version__}")
 
 
@@ -41,7 +50,7 @@ def port(text: str) -> int | None:
     """A TCP port; None stands for `any`."""
     if text == "any":
         return None
-    value = int(text) if text.isdecimal() else 0
+    value = int(text) if text.isascii() and text.isdecimal() else 0
     if not 0 < value < 0x10000:
         raise argparse.ArgumentTypeError(f"{text!r} is neither a port (1 to 65535) nor `any`")
     return value
@@ -62,7 +71,7 @@ def size(text: str) -> int:
     lower = text.lower().removesuffix("b").removesuffix("i")
     number = lower.rstrip("kmgt")
     unit = lower[len(number):]
-    if not number.isdecimal() or unit not in SIZES or not int(number):
+    if not (number.isascii() and number.isdecimal()) or unit not in SIZES or not int(number):
         raise argparse.ArgumentTypeError(f"{text!r} is no size such as 512M or 4G")
     return int(number) * SIZES[unit]
 

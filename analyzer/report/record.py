@@ -6,7 +6,6 @@ Times are nanoseconds since 1970-01-01 UTC until a report prints them with iso()
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple
 
@@ -54,8 +53,7 @@ class Traffic(NamedTuple):
 NO_TRAFFIC = Traffic()
 
 
-@dataclass(frozen=True, slots=True)
-class FindingRecord:
+class FindingRecord(NamedTuple):
     """One slug on one connection, with all its frames."""
 
     rule: str
@@ -69,8 +67,7 @@ class FindingRecord:
     reference: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ConnectionRecord:
+class ConnectionRecord(NamedTuple):
     """One TCP connection on an SMB port. response_time: seconds; findings: causes first."""
 
     stream: int
@@ -101,8 +98,7 @@ class ConnectionRecord:
         return self.findings[0] if self.causes and self.findings else None
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureRecord:
+class CaptureRecord(NamedTuple):
     """One capture that was given. error: where and why not a single packet could be read."""
 
     capture: str

@@ -9,7 +9,8 @@ import re
 
 # Control characters drive terminals, bidirectional controls reorder what is read, line separators
 # break one line in two, and lone surrogates cannot be written at all.
-_HOSTILE = re.compile(
+# Compiled when the first text needs it: few do.
+_HOSTILE = (
     "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ud800-\udfff"
     "\U000e0000-\U000e007f]"
 )
@@ -19,7 +20,7 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", 
 
 def clean(text: str) -> str:
     r"""The text with every control, bidirectional and unprintable character as an escape: \x1b, \u202e."""
-    return _HOSTILE.sub(_escape, text) if not text.isascii() or not text.isprintable() else text
+    return re.sub(_HOSTILE, _escape, text) if not text.isascii() or not text.isprintable() else text
 
 
 def defused(text: str) -> str:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
 from analyzer.report.record import BROKEN, SEVERITIES, CaptureRecord, ConnectionRecord, FindingRecord
 
@@ -23,34 +22,38 @@ DID_NOT = {
 }
 
 
-@dataclass(slots=True)
 class Row:
-    """One client at one server, as far as one cause goes."""
+    """One client at one server, as far as one cause goes. finding: of its first connection."""
 
-    server: str
-    server_name: str | None
-    client: str
-    client_name: str | None
-    pair: tuple[str, str]
-    finding: FindingRecord | None
-    count: int = 0
-    streams: list[int] = field(default_factory=list)
-    last_ns: int = 0
-    recovered: bool = False
+    def __init__(self, record: ConnectionRecord, finding: FindingRecord | None) -> None:
+        self.server = record.server
+        self.server_name = record.server_name
+        self.client = record.client_host
+        self.client_name = record.client_name
+        self.pair = (record.client_host, record.server_host)
+        self.finding = finding
+        self.count = 0
+        self.streams: list[int] = []
+        self.last_ns = record.last_ns
+        self.recovered = False
 
 
-@dataclass(slots=True)
 class Cause:
-    """Connections that broke for the same reasons. slugs: all causes, the primary one first."""
+    """Connections that broke for the same reasons.
 
-    slugs: tuple[str, ...]
-    outcome: str
-    findings: tuple[FindingRecord, ...]        # of the first such connection
-    count: int = 0
-    likely: int = 0
-    candidates: list[str] = field(default_factory=list)
-    rows: dict[tuple[str, str], Row] = field(default_factory=dict)
-    unlisted: int = 0                          # connections beyond ROWS
+    slugs: all causes, the primary one first; findings: of the first such connection; unlisted:
+    connections beyond ROWS.
+    """
+
+    def __init__(self, slugs: tuple[str, ...], outcome: str, findings: tuple[FindingRecord, ...]) -> None:
+        self.slugs = slugs
+        self.outcome = outcome
+        self.findings = findings
+        self.count = 0
+        self.likely = 0
+        self.candidates: list[str] = []
+        self.rows: dict[tuple[str, str], Row] = {}
+        self.unlisted = 0
 
     @property
     def title(self) -> str:
@@ -68,32 +71,32 @@ class Cause:
         return len({row.pair[1] for row in self.rows.values()}), len({row.pair[0] for row in self.rows.values()})
 
 
-@dataclass(slots=True)
 class Remark:
-    """One warning slug. streams: the first connections it stands on."""
+    """One warning slug. finding: of its first connection; streams: the first connections it stands on."""
 
-    finding: FindingRecord
-    count: int = 0
-    streams: list[int] = field(default_factory=list)
-    servers: set[str] = field(default_factory=set)
+    def __init__(self, finding: FindingRecord) -> None:
+        self.finding = finding
+        self.count = 0
+        self.streams: list[int] = []
+        self.servers: set[str] = set()
 
 
-@dataclass(slots=True)
 class Triage:
-    """All that is said about one capture."""
+    """All that is said about one capture. undecided: by candidates; unused: the first tcp.stream numbers."""
 
-    capture: CaptureRecord
-    connections: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    causes: dict[tuple[str, ...], Cause] = field(default_factory=dict)
-    remarks: dict[str, Remark] = field(default_factory=dict)
-    undecided: dict[tuple[str, ...], Cause] = field(default_factory=dict)    # by candidates
-    dialects: Counter[str] = field(default_factory=Counter)
-    clients: set[str] = field(default_factory=set)
-    servers: set[str] = field(default_factory=set)
-    unused: list[int] = field(default_factory=list)
-    _reached: dict[tuple[str, str], int] = field(default_factory=dict)       # pair -> last time it worked
-    _rows: int = 0
+    def __init__(self, capture: CaptureRecord) -> None:
+        self.capture = capture
+        self.connections = 0
+        self.outcomes: Counter[str] = Counter()
+        self.causes: dict[tuple[str, ...], Cause] = {}
+        self.remarks: dict[str, Remark] = {}
+        self.undecided: dict[tuple[str, ...], Cause] = {}
+        self.dialects: Counter[str] = Counter()
+        self.clients: set[str] = set()
+        self.servers: set[str] = set()
+        self.unused: list[int] = []
+        self._reached: dict[tuple[str, str], int] = {}       # pair -> last time it worked
+        self._rows = 0
 
     def add(self, record: ConnectionRecord) -> None:
         """Take in one connection; they come in order of tcp.stream."""
@@ -167,10 +170,7 @@ class Triage:
                 cause.unlisted += 1
                 return
             self._rows += 1
-            row = cause.rows[at] = Row(
-                record.server, record.server_name, record.client_host, record.client_name,
-                (record.client_host, record.server_host), findings[0] if findings else None,
-            )
+            row = cause.rows[at] = Row(record, findings[0] if findings else None)
         row.count += 1
         row.last_ns = max(row.last_ns, record.last_ns)
         _keep(row.streams, record.stream)
