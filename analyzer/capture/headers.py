@@ -147,15 +147,16 @@ def _tcp(chunk: Chunk, rows: Rows, *, v6: bool) -> None:
     payload = rows.at + size
     length = rows.end - payload
     present = np.maximum(there - size, 0)
-    unsized = (size < 20) | (length < 0)
+    unsized = length < 0
     unnumbered = np.zeros(len(size), np.bool_)
     if marked:
         unsized |= rows.mark & (PARTIAL | QUOTE) != 0
         unnumbered = (there < 16) | (rows.mark & UNSIZED_V6 != 0)
-    if unsized.any():
-        length[unsized] = 0
-        present[unsized] = 0
-        payload[unsized] = rows.at[unsized]
+    empty = unsized | (size < 20)
+    if empty.any():
+        length[empty] = 0
+        present[empty] = 0
+        payload[empty] = rows.at[empty]
     chunk.found.append(Segments(
         rows.row, v6, ip, tcp, payload, length, present, rows.mark, unnumbered, unsized
     ))
@@ -222,7 +223,7 @@ def _columns(packets: PacketTable, chunk: Chunk, part: Segments) -> SegmentTable
     if icmp.any():
         quoted = icmp != 0
         ack[quoted] = 0
-        flags[quoted] = 0
+        flags[quoted & part.unnumbered] = 0
         for row, address in chunk.reporters:
             which = np.isin(row, part.row[quoted])
             frames = row[which] + packets.first_frame

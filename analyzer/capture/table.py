@@ -59,12 +59,15 @@ class SegmentTable:
 
     Addresses are two words in host order: IPv6 its upper and lower half, IPv4 zero and the
     32-bit value; `v6` tells them apart. A quoted header (icmp != 0) has the addresses, ports and
-    sequence number of the packet it quotes; ack, flags and payload of it are zero.
+    sequence number of the packet it quotes, and its flags where they are quoted; ack and payload
+    of it are zero.
 
     Wireshark 4.0 looks a TCP header up in its conversations as soon as 16 bytes of it are there,
     and before it looks at the header length. So a row may have a tcp.stream and no tcp.len
     (`unsized`), and a header quoted in an ICMP error takes part in the numbering like any other
-    if 16 bytes of it are quoted, else (`unnumbered`, the usual 8 bytes) it has no tcp.stream.
+    if 16 bytes of it are quoted (seen with tshark: it opens a stream, and as a SYN with another
+    sequence number a new one), else (`unnumbered`, the usual 8 bytes) it has no tcp.stream. A
+    header length below 20 is no payload for anybody, but the row counts as sized.
     """
 
     data: NDArray[np.uint8]          # what `payload` points into; may hold more than the chunk
@@ -79,7 +82,7 @@ class SegmentTable:
     dst_port: NDArray[np.uint16]
     seq: NDArray[np.uint32]
     ack: NDArray[np.uint32]
-    flags: NDArray[np.uint8]         # FIN 1, SYN 2, RST 4, PSH 8, ACK 16
+    flags: NDArray[np.uint8]         # FIN 1, SYN 2, RST 4, PSH 8, ACK 16; 0 where not quoted
     ttl: NDArray[np.uint8]           # IPv4 TTL, IPv6 hop limit
     payload: NDArray[np.int64]       # where the payload begins in data
     length: NDArray[np.int64]        # payload bytes on the wire (tcp.len)
@@ -88,10 +91,11 @@ class SegmentTable:
     reporters: Mapping[int, bytes] = field(default_factory=dict)
     # frame of a quoting ICMP error -> address of its sender, 4 or 16 bytes
     unnumbered: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
-    # rows, ascending, that get no tcp.stream of their own: fewer than 16 bytes of header quoted
+    # rows, ascending, that get no tcp.stream of their own: fewer than 16 bytes of header quoted,
+    # or IPv6 without a payload length (segmentation offload), which Wireshark takes no further
     unsized: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
-    # rows, ascending, without tcp.len: all quoted headers, bogus header lengths, lone first
-    # fragments. Wireshark numbers them but takes no base sequence number from them.
+    # rows, ascending, without tcp.len: all quoted headers, header lengths beyond the packet, lone
+    # first fragments. Wireshark numbers them but takes no base sequence number from them.
 
     def __len__(self) -> int:
         return len(self.frame)
