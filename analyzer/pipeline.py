@@ -18,12 +18,13 @@ from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
 from analyzer.negotiation.evidence import evidence
 from analyzer.negotiation.facts import facts
+from analyzer.negotiation.facts_capture import capture_facts
 from analyzer.negotiation.others import Others
 from analyzer.negotiation.pairing import is_negotiate
 from analyzer.negotiation.story import Story, tell
 from analyzer.negotiation.vocabulary import Facts
 from analyzer.report.notes import Contents, NoteTaker, link_name, traffic_of
-from analyzer.report.record import NO_TRAFFIC, CaptureRecord, ConnectionRecord, FindingRecord, Frames
+from analyzer.report.record import NO_TRAFFIC, CaptureRecord, ConnectionRecord, FindingRecord, Frames, Note
 from analyzer.smb.fields import fields
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.flows import FlowTable
@@ -137,7 +138,7 @@ def run(
             continue
         stories = one.reading.stories() if one.kept is None else one.kept
         yield Analyzed(
-            _capture_record(one, others, number),
+            _capture_record(one, others, number, rules),
             one.reading.contents.summary.cut,
             (
                 _diagnosed(story, facts(story, others, number), rules)
@@ -179,8 +180,9 @@ def _unread_record(unread: Unread) -> CaptureRecord:
     return CaptureRecord(unread.name, None, 0, None, None, unread.error, (), NO_TRAFFIC)
 
 
-def _capture_record(told: _Told, others: Others, number: int) -> CaptureRecord:
+def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
     summary = told.reading.contents.summary
+    beside = diagnose(*capture_facts(told.reading.contents.census), rules)
     return CaptureRecord(
         capture=told.reading.name,
         format=summary.format,
@@ -188,7 +190,10 @@ def _capture_record(told: _Told, others: Others, number: int) -> CaptureRecord:
         first_ns=summary.first_ns,
         last_ns=summary.last_ns,
         error=None,
-        notes=told.notes.notes(told.reading.contents, others, number),
+        notes=(
+            *told.notes.notes(told.reading.contents, others, number),
+            *(Note(finding.rule, finding.summary) for finding in beside.findings),
+        ),
         traffic=traffic_of(told.reading.contents),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import pairwise
 
-from analyzer.negotiation.exchange import Placed
+from analyzer.negotiation.exchange import Placed, State
 from analyzer.negotiation.facts_transport import (
     SECOND,
     asked_in_vain,
@@ -70,12 +70,14 @@ def _waiting_facts(story: Story) -> Iterator[Item]:
         and response.frame > ending.segment.frame
     )
     yield "connection.answered_late", late
-    if in_vain or late:
+    invited = story.exchanges[-1].state is State.RENEGOTIATE and story.coverage.whole
+    if in_vain or late or (invited and not story.sequel.went_on):
+        since = response if invited and response is not None else request
         until = story.capture_end_ns if ending is None else ending.segment.time_ns
-        waited = max(0, until - request.time_ns)
+        waited = max(0, until - since.time_ns)
         yield "connection.waited_5s", waited >= PATIENCE_NS
         yield "connection.waited", seconds(waited)
-    elif response is not None:
+    if response is not None and not late:
         took = max(0, response.time_ns - request.time_ns)
         yield "connection.slow", took - (story.handshake.round_trip_ns or 0) > SLOW_NS
         yield "connection.response_time", seconds(took)

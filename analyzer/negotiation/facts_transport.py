@@ -102,7 +102,7 @@ def _bytes_facts(story: Story) -> Iterator[Item]:
         sent = _sent(story, client)
         if sent is not None:
             yield f"connection.{name}_bytes", sent
-        said = first_words(story, client)
+        said = "nothing" if sent is False else first_words(story, client)
         if said is not None:
             yield f"connection.{name}_speaks", said
 
@@ -126,6 +126,8 @@ def first_words(story: Story, client: bool) -> str | None:
 
 def _ending_facts(story: Story) -> Iterator[Item]:
     ending = story.ending
+    if story.handshake.up:
+        yield "connection.closed", ending is not None
     if ending is None:
         return
     yield "connection.closed_by", "client" if ending.by_client else "server"

@@ -14,6 +14,7 @@ from analyzer.negotiation.exchange import State
 from analyzer.negotiation.story import DIRECT_PORT, NETBIOS_PORT, Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
+from analyzer.tcp.connection import Segment
 
 # Clients that race both ports open the second one a few milliseconds after the first.
 RACE_NS = 1_000_000_000
@@ -72,6 +73,13 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
     )
 
 
+def _reset_by_server(story: Story) -> Segment | None:
+    ending = story.ending
+    if ending is not None and ending.reset and not ending.by_client:
+        return ending.segment
+    return story.handshake.refusal
+
+
 def _client_guid(story: Story) -> bytes | None:
     """ClientGuid of the last request; None where it has none, or an empty one (2.0.2 only)."""
     body = None if story.request is None else story.request.message.body
@@ -85,6 +93,7 @@ class Others:
     def __init__(self) -> None:
         self._by_pair: dict[Pair, list[Sketch]] = defaultdict(list)
         self._by_server: dict[tuple[int, bytes], list[Sketch]] = defaultdict(list)
+        self._ttl: dict[tuple[int, bytes], int] = {}
         self._heard: Counter[tuple[int, bytes]] = Counter()
         self._scanners: dict[tuple[int, Pair], bool] = {}
 
@@ -92,6 +101,8 @@ class Others:
         """Take note of one connection."""
         if story.connection.packets[1 - story.client_side]:
             self._heard[capture, story.server.address] += 1
+        if story.handshake.syn_ack is not None:
+            self._ttl.setdefault((capture, story.server.address), story.handshake.syn_ack.ttl)
         sketch = sketch_of(story, capture)
         if sketch is not None:
             self._by_pair[sketch.pair].append(sketch)
@@ -118,6 +129,9 @@ class Others:
         yield "others.scanner", self.scanner(pair, capture)
         itself = bool(story.connection.packets[1 - story.client_side])
         yield "others.server_heard", self._heard[capture, story.server.address] > itself
+        usual, reset = self._ttl.get((capture, story.server.address)), _reset_by_server(story)
+        if usual is not None and reset is not None:
+            yield "others.reset_elsewhere", reset.ttl != usual
         higher = _higher(beside, story)
         yield "others.higher_dialect", higher is not None
         if higher is not None:

@@ -64,7 +64,7 @@ def stage_of(message: Message, before: Sequence[Placed]) -> str | None:
 
     before: the messages in front of it; they tell a second NEGOTIATE from the first.
     """
-    if message.kind in ("keepalive", "positive", "retarget"):
+    if message.kind in ("keepalive", "positive", "retarget", "partial"):
         return None
     if message.kind in ("session-request", "negative"):
         return "session-request"

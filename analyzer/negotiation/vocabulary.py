@@ -2,8 +2,8 @@
 
 `request.` and `response.` are the last NEGOTIATE request and its answer, followed by Wireshark's
 field name (`smb.*` where the message is SMB1, `smb2.*` where it is SMB2). What Wireshark has no
-name for stands under `connection.`, and what other connections of the same run show under
-`others.`. A fact that the capture cannot show is left out, so that every comparison with it is
+name for stands under `connection.`, what other connections of the same run show under
+`others.`, and what a capture holds beside TCP under `capture.`. A fact that the capture cannot show is left out, so that every comparison with it is
 unknown. Facts marked `summary_only` differ from connection to connection: a summary may print
 them, a condition may not use them.
 """
@@ -101,8 +101,6 @@ _TRANSPORT: Final = (
          "the server's SYN/ACK was captured; false only where the SYN was and nothing shows that TCP came up"),
     Fact("connection.syn_repeated", "bool", "the client sent its SYN two times or more, same sequence number"),
     Fact("connection.refused", "bool", "the server side answered the SYN with RST, and TCP did not come up"),
-    Fact("connection.refused_elsewhere", "bool",
-         "the RST has another TTL than the other packets of that host: a device on the path may have sent it"),
     Fact("connection.icmp_type", "int", "type of the ICMP (IPv4: 3) or ICMPv6 (1) error that quotes the SYN"),
     Fact("connection.icmp_code", "int", "code of that error"),
     Fact("connection.icmp_sender", "string", "address of the device that sent the ICMP error", True),
@@ -118,9 +116,10 @@ _TRANSPORT: Final = (
     Fact("connection.server_bytes", "bool",
          "the server sent payload; false only where the capture shows that it did not"),
     Fact("connection.client_speaks", "string",
-         "what the client's first bytes are: smb, netbios, tls, http, ssh, banner or other"),
+         "what the client's first bytes are: smb, netbios, tls, http, ssh, banner, other or nothing"),
     Fact("connection.server_speaks", "string",
-         "what the server's first bytes are: smb, netbios, tls, http, ssh, banner or other"),
+         "what the server's first bytes are: smb, netbios, tls, http, ssh, banner, other or nothing"),
+    Fact("connection.closed", "bool", "a FIN or RST was captured after TCP was up"),
     Fact("connection.closed_by", "string", "client or server: who sent the first FIN or RST after TCP was up"),
     Fact("connection.closed_with", "string", "fin or rst: how that side closed"),
     Fact("connection.closed_after", "string",
@@ -145,7 +144,8 @@ _NEGOTIATION: Final = (
     Fact("connection.request_acked", "bool", "TCP acknowledged the whole last NEGOTIATE"),
     Fact("connection.request_resent", "bool", "the NEGOTIATE was sent again 3 times or more"),
     Fact("connection.waited_5s", "bool",
-         "5 s or more passed between the unanswered NEGOTIATE and the close, or the capture's end"),
+         "5 s or more passed between the unanswered NEGOTIATE (or the answer 0x02FF, which asks for another one) "
+         "and the close, or the capture's end"),
     Fact("connection.waited", "string", "that time, as text", True),
     Fact("connection.slow", "bool", "the answer took more than 1 s beyond the handshake's round trip"),
     Fact("connection.response_time", "string", "time from NEGOTIATE to answer, as text", True),
@@ -227,6 +227,9 @@ _OTHERS: Final = (
     Fact("others.raced", "bool",
          "within 1 s the same client opened the server's other SMB port, and that connection went on"),
     Fact("others.server_heard", "bool", "some packet of the server's address was captured on another connection"),
+    Fact("others.reset_elsewhere", "bool",
+         "the server's RST has another TTL than its SYN/ACKs, here or on other connections: a device on the "
+         "path may have sent it"),
     Fact("others.scanner", "bool",
          "three or more connections of the client with unequal offers were left after the answer, none with SESSION_SETUP"),
     Fact("others.higher_dialect", "bool",
@@ -238,9 +241,17 @@ _OTHERS: Final = (
     Fact("others.zero_guid", "bool", "the server's ServerGuid on another connection is all zero"),
 )
 
+_CAPTURE: Final = (
+    Fact("capture.quic", "bool", "QUIC handshakes on UDP 443 were captured (rules on a capture as a whole)"),
+    Fact("capture.quic_frame", "int", "the first of them", True),
+    Fact("capture.rdma", "bool", "SMB Direct traffic was captured (rules on a capture as a whole)"),
+    Fact("capture.rdma_kind", "string", "iWARP or RoCE", True),
+    Fact("capture.rdma_frame", "int", "the first frame of it", True),
+)
+
 VOCABULARY: Final[Mapping[str, Fact]] = {
     fact.name: fact
-    for group in (_REQUEST, _RESPONSE, _TRANSPORT, _NEGOTIATION, _SEQUEL, _OTHERS)
+    for group in (_REQUEST, _RESPONSE, _TRANSPORT, _NEGOTIATION, _SEQUEL, _OTHERS, _CAPTURE)
     for fact in group
 }
 
@@ -249,5 +260,5 @@ EVIDENCE: Final = (
     "syn", "syn-ack", "reset", "fin", "icmp", "close", "first", "client-first", "server-first", "first-command",
     "request", "response", "first-request", "first-response", "netbios",
     "session-setup", "session-setup-response", "tree-connect", "tree-connect-response",
-    "validate", "validate-response", "gap", "snapped", "last", "resent",
+    "validate", "validate-response", "gap", "snapped", "last", "resent", "quic", "rdma",
 )

@@ -62,7 +62,6 @@ class NoteTaker:
             *_reading(contents),
             *_limits(contents),
             *self._connections(others, capture),
-            *_beside(contents.census),
         )
 
     def _connections(self, others: Others, capture: int) -> Iterator[Note]:
@@ -128,18 +127,6 @@ def _limits(contents: Contents) -> Iterator[Note]:
         yield Note(
             "limit-reached",
             f"{limit.name}: the limit of {limit.limit:,} was reached in frame {limit.frame}, {limit.beyond:,} beyond it{lifts}",
-        )
-
-
-def _beside(census: Census) -> Iterator[Note]:
-    if census.quic is not None:
-        yield Note(
-            "smb-over-quic",
-            f"QUIC on UDP 443 from frame {census.quic.first_frame} on: SMB over QUIC cannot be read from a capture",
-        )
-    for kind, seen in census.rdma.items():
-        yield Note(
-            "smb-over-rdma", f"{kind} from frame {seen.first_frame} on: SMB over RDMA is not diagnosed"
         )
 
 
