@@ -49,7 +49,8 @@ def explain_command(name: str, rules_dirs: Sequence[str | os.PathLike[str]], out
 def _lines(rule: Rule) -> Iterator[str]:
     yield clean(rule.title)
     yield "=" * min(len(rule.title), WIDTH)
-    yield f"{rule.slug} ({rule.code}), {rule.severity}, {_role(rule)}, {clean(origin(rule))}"
+    yield f"{rule.slug} ({rule.code}), {clean(origin(rule))}"
+    yield f"{rule.severity}, {_role(rule)}"
     yield from _section("Why", _paragraphs(rule.why))
     yield from _section("In the report", _paragraphs(rule.summary))
     if rule.sees:
@@ -78,8 +79,10 @@ def _section(title: str, lines: Iterator[str]) -> Iterator[str]:
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    for paragraph in text.split("\n\n"):
-        yield from _wrapped(" ".join(paragraph.split()), "  ")
+    # A folded text keeps one line break between paragraphs, a literal one its lines.
+    for line in text.split("\n"):
+        if line.strip():
+            yield from _wrapped(" ".join(line.split()), "  ")
 
 
 def _listed(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:

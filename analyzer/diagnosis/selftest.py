@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from analyzer.diagnosis.engine import Judgement, RuleSet
+from analyzer.errors import CaptureError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -163,7 +164,11 @@ def _check_capture(rule: Rule, example: Example, diagnose_capture: DiagnoseCaptu
     path = capture_path(rule, example)
     assert path is not None
     seen: list[str] = []
-    for connection in diagnose_capture(path):
+    try:
+        connections = list(diagnose_capture(path))
+    except CaptureError as error:
+        return f"{example.capture} cannot be read: {error}"
+    for connection in connections:
         if example.stream is not None and connection.stream != example.stream:
             continue
         for finding in connection.findings:

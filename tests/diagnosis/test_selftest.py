@@ -8,6 +8,7 @@ import pytest
 from analyzer.diagnosis.engine import Finding
 from analyzer.diagnosis.loader import language_of
 from analyzer.diagnosis.selftest import Diagnosed, Outcome, run_examples
+from analyzer.errors import CaptureError
 from tests.diagnosis.toy import FACTS, RULES, read, write
 
 LANGUAGE = language_of(FACTS)
@@ -104,6 +105,20 @@ def test_where_no_captures_are_shipped_their_examples_are_skipped(tmp_path: Path
     outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE, lambda _: [])
     assert (outcome.passed, outcome.failures) == (1, ())
     assert [skipped.problem for skipped in outcome.skipped] == ["no capture a.pcap"]
+
+
+def test_a_capture_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    write(tmp_path, "mine", "TOY700", examples="[{capture: a.pcap}, silent: {}]")
+    (tmp_path / "a.pcap").write_bytes(b"nothing")
+    loaded = read(builtin=tmp_path)
+
+    def diagnose(_: Path) -> Iterable[Diagnosed]:
+        raise CaptureError("not a capture")
+
+    outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE, diagnose)
+    assert [failure.problem for failure in outcome.failures] == [
+        "a.pcap cannot be read: offset 0: not a capture"
+    ]
 
 
 def test_every_toy_rule_has_a_case_in_which_it_is_silent() -> None:
