@@ -182,16 +182,12 @@ def _smb1_counts(body: smb1.NegotiateRequest | smb1.NegotiateResponse) -> Iterat
 
 def _smb1_response(message: Message, body: smb1.NegotiateResponse) -> Iterator[Item]:
     yield from _smb1_counts(body)
-    layout = smb1.WORDS.get(body.word_count or 0)
-    if layout is None:
-        return                            # an index elsewhere is our reading, not a field
+    layout = smb1.WORDS.get(body.word_count or 0, _NO_WORDS)     # an index elsewhere is our reading, no field
     yield from _named(layout, [getattr(body, name) for name in layout.names])
     if body.challenge is not None:
         yield "smb.challenge", body.challenge.hex()
-    if body.domain is not None:
-        yield "smb.primary_domain", _latin(_lanman_domain(message, body) if body.word_count == 13 else body.domain)
-    if body.server is not None:
-        yield "smb.server", _latin(body.server)
+    if body.server_guid is None:
+        yield from _smb1_names(message, body)
     if body.server_guid is not None:
         yield "smb.server_guid", big_endian_guid_text(body.server_guid)
     if body.security_buffer is not None:
@@ -200,14 +196,29 @@ def _smb1_response(message: Message, body: smb1.NegotiateResponse) -> Iterator[I
         yield from _token(body.token)
 
 
-def _lanman_domain(message: Message, body: smb1.NegotiateResponse) -> str:
-    """The domain of a LANMAN answer as Wireshark reads it: by Flags2, though these dialects have no Unicode."""
+def _smb1_names(message: Message, body: smb1.NegotiateResponse) -> Iterator[Item]:
+    """The names as Wireshark reads them, in LANMAN answers by Flags2 too, and the bytes behind them."""
     assert isinstance(message.header, smb1.Smb1Header)
-    if body.domain is None or not message.header.flags2 & constants.FLAGS2_UNICODE:
-        return body.domain or ""
     block = smb1.block_at(message.data, smb1.HEADER_SIZE)
-    at = block.bytes + len(body.challenge or b"")
-    return smb1.text_at(message.data, at + at % 2, block.end, unicode=True)[0] or ""
+    at, end = block.bytes + len(body.challenge or b""), block.end
+    unicode = bool(message.header.flags2 & constants.FLAGS2_UNICODE)
+    keys: tuple[str, ...] = ()
+    if body.word_count == 17:
+        keys = ("smb.primary_domain", "smb.server")
+        unicode = unicode or bool((body.capabilities or 0) & constants.SMB1_CAP_UNICODE)
+        at += (end - at) % 2 if unicode else 0
+    elif body.word_count == 13:
+        keys = ("smb.primary_domain",)
+        at += at % 2 if unicode else 0
+    if keys and body.challenge is None and body.challenge_length:
+        return
+    for key in keys:
+        name, at = smb1.text_at(message.data, at, end, unicode=unicode)
+        if name is None:
+            return
+        yield key, _latin(name)
+    if body.byte_count and at < min(end, len(message.data)) and (message.complete or end <= len(message.data)):
+        yield "smb.extra_byte_parameters", message.data[at:end].hex()
 
 
 def _latin(text: str) -> str:
@@ -270,6 +281,7 @@ def _smb2_response(message: Message, body: smb2.NegotiateResponse) -> Iterator[I
         yield from _contexts(message.data, body.context_offset, body.context_count, first)
 
 
+_NO_WORDS = Layout()
 _BEHIND_THE_BUFFER = frozenset({"smb2.olb.offset", "smb2.olb.length", "smb2.negotiate_context.offset"})
 
 
