@@ -106,10 +106,7 @@ class RuleSet:
         self._dropped = _closure({rule.slug: rule.instead_of for rule in self.rules})
         self._judgements: dict[object, Judgement] = {}
         self._templates: dict[str, Template] = {}
-        self._reads = frozenset(self._names() if reads is None else reads)
-        names = self._reads | {OUTCOME}
-        self._lists = tuple(sorted(name for name in names if language.is_list(name)))
-        self._scalars = tuple(sorted(names.difference(self._lists)))
+        self._reads = frozenset(self._names() if reads is None else reads) | {OUTCOME}
 
     def _names(self) -> Iterable[str]:
         for rule in self.rules:
@@ -152,12 +149,14 @@ class RuleSet:
 
     def judge(self, facts: Mapping[str, object]) -> Judgement:
         """What the rules say of these facts; absent facts are left out."""
-        get = facts.get
-        lists = [get(name) for name in self._lists]
-        key = (
-            tuple(map(get, self._scalars)),
-            tuple(tuple(value) if isinstance(value, Sequence) else None for value in lists),
-        )
+        reads = self._reads
+        # The names beside the values: which facts are absent tells as much as what the others say.
+        values = [
+            tuple(value) if isinstance(value, list) else value
+            for name, value in facts.items()
+            if name in reads
+        ]
+        key = (tuple(facts), tuple(values))
         found = self._judgements.get(key)
         if found is None:
             if len(self._judgements) >= MAX_JUDGEMENTS:

@@ -96,10 +96,6 @@ class Language:
         # Compiled expressions do not pickle: another process compiles its own.
         return Language, (self._types,)
 
-    def is_list(self, name: str) -> bool:
-        """Whether the values of a fact are lists."""
-        return self._types[name].startswith("list")
-
     def compile(self, text: str) -> Program:
         """The condition ready to be evaluated; the same text is compiled once.
 

@@ -80,6 +80,10 @@ def shown(name: str, value: object) -> str:
     """One fact's value as people read it; None is an absent fact."""
     if value is None:
         return ABSENT
+    if isinstance(value, str):
+        if name.endswith(".MechType"):
+            value = constants.MECHANISMS.get(value, value)
+        return value if len(value) <= MAX_TEXT else value[:MAX_TEXT] + "…"
     if isinstance(value, list | tuple):
         if not value:
             return "none"
@@ -92,10 +96,7 @@ def shown(name: str, value: object) -> str:
         return _label(name)(value)
     if isinstance(value, float):
         return f"{value:.3g}" if abs(value) < 100 else f"{value:.0f}"
-    text = str(value)
-    if name.endswith(".MechType"):
-        text = constants.MECHANISMS.get(text, text)
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + "…"
+    return str(value)
 
 
 def _label(name: str) -> Callable[[int], str]:

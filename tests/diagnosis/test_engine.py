@@ -191,6 +191,12 @@ def test_equal_facts_are_judged_once() -> None:
     assert (first.findings[0].frames, second.findings[0].frames) == ((1,), (2,))
 
 
+def test_one_fact_is_not_mistaken_for_another() -> None:
+    rules = rule_set()
+    assert rules.judge({"connection.refused": True}) is not rules.judge({"connection.up": True})
+    assert rules.judge({"connection.up": True}) is rules.judge({"connection.up": True})
+
+
 def test_an_empty_list_is_not_an_absent_one() -> None:
     rules = rule_set()
     assert rules.judge({"request.smb2.dialect": []}) is not rules.judge({})
