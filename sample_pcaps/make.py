@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sample_pcaps import causes, forms
+from sample_pcaps import causes, forms, messages
 from sample_pcaps.peers import Label, Made
 
 HERE = Path(__file__).resolve().parent
@@ -23,6 +23,7 @@ def captures() -> dict[str, tuple[str, Made]]:
     """File name -> note and capture, by name."""
     found = {}
     for scenario in (*causes.ALL, *forms.ALL):
+        messages.occasion = scenario.__name__
         made = scenario()
         note = (scenario.__doc__ or "").strip().removesuffix(".")
         found[scenario.__name__.replace("_", "-") + made.suffix] = (note, made)

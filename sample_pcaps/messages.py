@@ -22,6 +22,9 @@ SPNEGO_OID = bytes.fromhex("2b0601050502")
 Context = tuple[int, bytes]
 
 
+occasion = ""            # the capture that is being made; make.py names it
+
+
 def noise(label: str, size: int) -> bytes:
     """`size` bytes that look random and are the same each time: salts, signatures, ciphertext."""
     return hashlib.shake_256(label.encode()).digest(size)
@@ -76,7 +79,8 @@ def contexts(items: Iterable[Context]) -> bytes:
 
 
 def preauth(label: str, hashes: Sequence[int] = (1,)) -> Context:
-    salt = noise(f"salt of {label}", 32)
+    """A salt is drawn for each connection anew: two captures never share one."""
+    salt = noise(f"salt of {label} in {occasion}", 32)
     return PREAUTH, struct.pack(f"<HH{len(hashes)}H", len(hashes), 32, *hashes) + salt
 
 

@@ -17,6 +17,7 @@ from analyzer.negotiation.faults import dialect_fault, request_fault, response_f
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
+from analyzer.smb.status import status_name
 from analyzer.tcp.connection import ACK, RST
 
 Item = tuple[str, Value]
@@ -146,6 +147,8 @@ def _answer_facts(story: Story) -> Iterator[Item]:
     if fault is not None:
         yield "connection.response_fault", fault[0]
         yield "connection.response_fault_detail", fault[1]
+    elif last.response.message.status:
+        yield "connection.response_fault_detail", status_name(last.response.message.status)
     body = last.response.message.body
     if not isinstance(body, smb2.NegotiateResponse):
         return

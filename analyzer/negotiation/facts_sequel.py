@@ -11,8 +11,11 @@ from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb2
 from analyzer.smb.sequel import ValidateNegotiateRequest, ValidateNegotiateResponse
+from analyzer.smb.status import MORE_PROCESSING_REQUIRED, PENDING, SUCCESS, status_name
 
 Item = tuple[str, Value]
+
+_NO_REFUSAL = (None, SUCCESS, PENDING, MORE_PROCESSING_REQUIRED)
 
 
 def sequel_facts(story: Story) -> Iterator[Item]:
@@ -25,6 +28,10 @@ def sequel_facts(story: Story) -> Iterator[Item]:
     yield "connection.signed_refused", sequel.signature_refused
     yield "connection.encrypted", sequel.encrypted
     yield "connection.plain_after_encrypt", sequel.plain_after_encrypt
+    yield "connection.plain_refused", sequel.plain_refused
+    refusals = [p.message for p in story.placed if p.message.response and p.message.status not in _NO_REFUSAL]
+    if refusals:
+        yield "connection.refusal", status_name(refusals[-1].status or 0)
     yield "connection.smb1_refused_unsigned", sequel.smb1_unsigned_refused
     if sequel.signed_after is not None:
         yield "connection.signed_after", sequel.signed_after

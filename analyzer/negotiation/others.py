@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+from zlib import crc32
 
 from analyzer.negotiation.exchange import State
 from analyzer.negotiation.story import DIRECT_PORT, NETBIOS_PORT, Story
@@ -19,9 +20,17 @@ from analyzer.tcp.connection import Segment
 # Clients that race both ports open the second one a few milliseconds after the first.
 RACE_NS = 1_000_000_000
 SCAN_CONNECTIONS = 3
+SALT = 16            # bytes that two clients do not draw alike by chance
 
 Item = tuple[str, Value]
 Pair = tuple[bytes, bytes]
+
+
+class Print(NamedTuple):
+    """A 3.1.1 NEGOTIATE message by its random salt, and a digest of all it says."""
+
+    salt: bytes
+    digest: int
 
 
 class Sketch(NamedTuple):
@@ -41,6 +50,7 @@ class Sketch(NamedTuple):
     smb1_answer: bool
     newer_contexts: bool
     zero_guid: bool
+    prints: tuple[Print, ...]
 
 
 def sketch_of(story: Story, capture: int) -> Sketch | None:
@@ -70,7 +80,22 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
         smb1_answer=isinstance(answer, smb1.NegotiateResponse),
         newer_contexts=newer,
         zero_guid=isinstance(answer, smb2.NegotiateResponse) and answer.server_guid == bytes(16),
+        prints=_prints(story),
     )
+
+
+def _prints(story: Story) -> tuple[Print, ...]:
+    """The whole NEGOTIATE messages that carry a salt. [MS-SMB2] 2.2.3.1.1"""
+    found = []
+    for placed in (story.request, story.response):
+        body = None if placed is None else placed.message.body
+        if placed is None or not placed.message.complete:
+            continue
+        if isinstance(body, smb2.NegotiateRequest | smb2.NegotiateResponse):
+            salt = next((c.salt for c in body.contexts or () if c.salt and len(c.salt) >= SALT), None)
+            if salt is not None:
+                found.append(Print(salt, crc32(repr(body).encode())))
+    return tuple(found)
 
 
 def _reset_by_server(story: Story) -> Segment | None:
@@ -93,6 +118,7 @@ class Others:
     def __init__(self) -> None:
         self._by_pair: dict[Pair, list[Sketch]] = defaultdict(list)
         self._by_server: dict[tuple[int, bytes], list[Sketch]] = defaultdict(list)
+        self._prints: dict[bytes, set[int]] = {}
         self._ttl: dict[tuple[int, bytes], int] = {}
         self._heard: Counter[tuple[int, bytes]] = Counter()
         self._scanners: dict[tuple[int, Pair], bool] = {}
@@ -105,6 +131,8 @@ class Others:
             self._ttl.setdefault((capture, story.server.address), story.handshake.syn_ack.ttl)
         sketch = sketch_of(story, capture)
         if sketch is not None:
+            for salt, digest in sketch.prints:
+                self._prints.setdefault(salt, set()).add(digest)
             self._by_pair[sketch.pair].append(sketch)
             if sketch.selected:
                 self._by_server[capture, story.server.address].append(sketch)
@@ -143,6 +171,7 @@ class Others:
             any(not s.newer_contexts and not s.smb1_answer for s in at_server),
         )
         yield "others.zero_guid", any(s.zero_guid for s in at_server)
+        yield "others.altered", any(len(self._prints[p.salt]) > 1 for p in _prints(story))
 
     def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""

@@ -62,6 +62,7 @@ class Sequel:
     encrypted: bool
     share_flags: int | None
     plain_after_encrypt: bool
+    plain_refused: bool
     smb1_unsigned_refused: bool
     went_on: bool                        # the client sent any SMB message after the NEGOTIATE
 
@@ -143,6 +144,19 @@ def _signing_after(messages: Sequence[Placed], success: Placed | None) -> bool |
     return any(m.signed for m in later) if later else None
 
 
+def _plain_refused(messages: Sequence[Placed], success: Placed | None) -> bool:
+    plain = {
+        (p.message.command, p.message.message_id)
+        for p in messages
+        if p.from_client and success is not None and p.frame > success.frame and _asks(p.message)
+    }
+    return any(
+        p.message.status == ACCESS_DENIED and (p.message.command, p.message.message_id) in plain
+        for p in messages
+        if not p.from_client
+    )
+
+
 def _plain_after(messages: Sequence[Placed], success: Placed | None) -> bool:
     return success is not None and any(
         p.from_client and p.frame > success.frame and _asks(p.message) for p in messages
@@ -202,6 +216,7 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
         encrypted=any(p.message.kind == "encrypted" for p in after),
         share_flags=share_flags,
         plain_after_encrypt=_plain_after(after, encrypting),
+        plain_refused=_plain_refused(after, encrypting),
         smb1_unsigned_refused=_unsigned_refused(asked, told),
         went_on=any(p.frame > negotiated and (_asks(p.message) or p.message.kind == "encrypted")
                     for p in asked),

@@ -124,7 +124,7 @@ _TRANSPORT: Final = (
     Fact("connection.closed_with", "string", "fin or rst: how that side closed"),
     Fact("connection.closed_after", "string",
          "the last thing that both sides had exchanged before the close: handshake, session-request, "
-         "request, renegotiate, answer, second-request, session-setup-request, session-setup, "
+         "request, renegotiate, answer, second-request, session-setup-request, session-setup-challenge, session-setup, "
          "session-setup-refused, tree-connect-request, tree-connect, tree-connect-refused, "
          "validate-request, validate, encrypted, other; left out where a gap hides it"),
     Fact("connection.closed_at_once", "bool", "the server closed within 5 s of the handshake, before any byte"),
@@ -205,6 +205,9 @@ _SEQUEL: Final = (
     Fact("connection.tree_path", "string", "path of the last TREE_CONNECT", True),
     Fact("connection.tree_ipc", "bool", "the last TREE_CONNECT asked for IPC$"),
     Fact("connection.share_encrypts", "bool", "the share asks for encryption"),
+    Fact("connection.plain_refused", "bool",
+         "a plain request was refused with STATUS_ACCESS_DENIED after the session or the share had asked for encryption"),
+    Fact("connection.refusal", "string", "status of the answer that refused the client last, as text", True),
     Fact("connection.plain_after_encrypt", "bool",
          "the client went on in plain although the session or the share asks for encryption"),
     Fact("connection.validated", "bool", "the client sent VALIDATE_NEGOTIATE_INFO"),
@@ -239,6 +242,9 @@ _OTHERS: Final = (
     Fact("others.old_contexts_accepted", "bool",
          "the server accepted another client's NEGOTIATE that had no contexts above 0x0003"),
     Fact("others.zero_guid", "bool", "the server's ServerGuid on another connection is all zero"),
+    Fact("others.altered", "bool",
+         "a 3.1.1 NEGOTIATE or answer with the same random salt was captured with other contents: another "
+         "capture point, and something in between that changes it"),
 )
 
 _CAPTURE: Final = (
