@@ -14,6 +14,7 @@ from analyzer.capture.source import open_source
 from analyzer.errors import CaptureError, UsageError
 
 ENDINGS = (".pcap", ".pcapng", ".cap", ".ntar", ".dmp", ".snoop", ".etl")
+SIGNATURES = (b"snoop\0\0\0", b"GMBU", b"RTSS")          # snoop and Network Monitor
 COMPRESSED = (".gz", ".zst", ".lz4")
 
 
@@ -86,7 +87,7 @@ def _is_capture(path: str) -> bool:
     except CaptureError:
         return False
     known = bytes(head[:count])
-    return is_pcap(known) or is_pcapng(known)
+    return is_pcap(known) or is_pcapng(known) or known.startswith(SIGNATURES)
 
 
 def _named_like_one(path: str) -> bool:

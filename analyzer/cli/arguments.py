@@ -29,6 +29,13 @@ class Parser(argparse.ArgumentParser):
         )
         self.add_argument("--version", action="version", version=f"negdiag {__version__}")
 
+    def parse(self, words: Sequence[str]) -> argparse.Namespace:
+        """The options, with every other word in `paths`, wherever it stands; behind `--` all are paths."""
+        cut = words.index("--") if "--" in words else len(words)
+        options = self.parse_intermixed_args(list(words[:cut]))
+        options.paths += words[cut + 1:]
+        return options
+
 
 def count(text: str) -> int:
     """A whole number, 1 or more."""

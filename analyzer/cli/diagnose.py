@@ -26,7 +26,7 @@ FAIL_ON = ("error", "warning", "never")
 
 def run(words: Sequence[str]) -> int:
     """Run the main command; returns the exit status."""
-    options = _parser().parse_intermixed_args(list(words))
+    options = _parser().parse(words)
     if options.join:
         raise UsageError("--join: not in this version; `mergecap -w whole.pcapng PART...` joins the parts")
     if not options.paths and options.files_from is None:
@@ -111,6 +111,7 @@ def _style(options: Any, found: Found) -> Style:
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     return Style(
         several=len(found.captures) > 1,
+        chosen=bool(options.host or options.stream),
         verbose=options.verbose,
         quiet=options.quiet,
         terminal=terminal,

@@ -19,20 +19,21 @@ def run(words: Sequence[str]) -> int:
         "negdiag fields",
         "Prints each SMB1 or SMB2 NEGOTIATE message of a capture, keyed by Wireshark's field names.",
     )
-    parser.add_argument("capture", metavar="CAPTURE", help="a capture, or - for standard input")
+    parser.add_argument("paths", nargs="*", metavar="CAPTURE", help="a capture, or - for standard input")
     parser.add_argument("--format", choices=list(FORMATS), default="text", help="default: text")
     arguments.add_ports(parser)
     arguments.add_limits(parser)
-    options = parser.parse_intermixed_args(list(words))
-
-    if options.capture != "-" and Path(options.capture).is_dir():
-        raise UsageError(f"{options.capture}: a folder; `negdiag fields` takes one capture")
+    options = parser.parse(words)
+    if len(options.paths) != 1:
+        parser.error(f"takes one capture, not {len(options.paths)}")
+    name = options.paths[0]
+    if name != "-" and Path(name).is_dir():
+        raise UsageError(f"{name}: a folder; `negdiag fields` takes one capture")
     chosen = Settings(
         arguments.wanted_ports(options.port),
         options.max_connections or Settings().max_connections,
         arguments.limits(options.max_decompressed),
     )
-    name = options.capture
     try:
         reading = read(name, name, chosen)
     except CaptureError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +51,8 @@ COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "rules": _rules,
     "explain": _explain,
 }
+# What writing to a pipe without a reader ends with; Windows says that the argument is invalid.
+CLOSED: Final = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
 PLANNED: Final = ("extract", "annotate", "batch")      # words that are taken, and not for captures
 
 
@@ -60,9 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _dispatch(words)
         sys.stdout.flush()
-    except BrokenPipeError:
+    except OSError as error:           # of standard output: files of captures and reports have errors of ours
         _silence()
-        return exits.CLOSED_PIPE
+        if error.errno in CLOSED:
+            return exits.CLOSED_PIPE
+        print(f"negdiag: cannot be written: {error.strerror or error}", file=sys.stderr)
+        return exits.REFUSED
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     except Error as error:

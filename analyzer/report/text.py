@@ -37,7 +37,7 @@ class TriageWriter(Writer):
         self.totals = Totals()
 
     def capture(self, record: CaptureRecord) -> None:
-        self.triage = Triage(record)
+        self.triage = Triage(record, chosen=self.style.chosen)
 
     def connection(self, record: ConnectionRecord) -> None:
         assert self.triage is not None

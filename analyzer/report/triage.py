@@ -82,10 +82,15 @@ class Remark:
 
 
 class Triage:
-    """All that is said about one capture. undecided: by candidates; unused: the first tcp.stream numbers."""
+    """All that is said about one capture.
 
-    def __init__(self, capture: CaptureRecord) -> None:
+    chosen: only some connections are reported; undecided: by candidates; unused: the first
+    tcp.stream numbers.
+    """
+
+    def __init__(self, capture: CaptureRecord, *, chosen: bool = False) -> None:
         self.capture = capture
+        self.chosen = chosen
         self.connections = 0
         self.outcomes: Counter[str] = Counter()
         self.causes: dict[tuple[str, ...], Cause] = {}
@@ -181,6 +186,8 @@ def verdict(triage: Triage) -> str:
     capture = triage.capture
     if capture.error is not None:
         return f"not analysed: {capture.error}"
+    if triage.connections == 0 and triage.chosen:
+        return "nothing to report: no SMB connection with the host or stream asked for"
     if triage.connections == 0:
         return f"nothing to diagnose: {contents(capture)}"
     standing = [cause for cause in triage.ranked() if not cause.recovered]

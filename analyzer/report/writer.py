@@ -12,9 +12,14 @@ from analyzer.report.record import CaptureRecord, ConnectionRecord
 
 
 class Style(NamedTuple):
-    """How a report looks. several: more than one capture is reported; file: written by `-o`, not to a pipe."""
+    """How a report looks.
+
+    several: more than one capture is reported; chosen: only some connections are; file: written by
+    `-o`, not to a pipe.
+    """
 
     several: bool = False
+    chosen: bool = False
     verbose: bool = False
     quiet: bool = False
     terminal: bool = False
