@@ -110,7 +110,6 @@ def _reporters(segments: tuple[Segment, ...], reporters: Mapping[int, bytes]) ->
 
 def _streams(evidence: Evidence, arena: bytearray) -> Iterator[ByteStream]:
     """The byte stream of each side of each connection, side 0 first."""
-    view = memoryview(arena)
     offsets, ends = evidence.offset.tolist(), evidence.end.tolist()
     frames, times = evidence.frame.tolist(), evidence.time_ns.tolist()
     lengths = evidence.length.tolist()
@@ -121,7 +120,7 @@ def _streams(evidence: Evidence, arena: bytearray) -> Iterator[ByteStream]:
         first, last = bounds[side], bounds[side + 1]
         if not simple:
             pieces = [
-                Piece(offsets[i], lengths[i], frames[i], times[i], bytes(view[spans[i][0] : spans[i][1]]))
+                Piece(offsets[i], lengths[i], frames[i], times[i], bytes(arena[spans[i][0] : spans[i][1]]))
                 for i in range(first, last)
             ]
             yield reassemble(pieces, known[side], horizons[side])
@@ -130,7 +129,7 @@ def _streams(evidence: Evidence, arena: bytearray) -> Iterator[ByteStream]:
         else:
             run = Run(
                 0,
-                b"".join([view[start:end] for start, end in spans[first:last]]),
+                b"".join([arena[start:end] for start, end in spans[first:last]]),
                 tuple(ends[first:last]),
                 tuple(frames[first:last]),
                 tuple(times[first:last]),

@@ -36,8 +36,9 @@ class Assignment(NamedTuple):
 
     stream: NDArray[np.int64]        # tcp.stream, -1: an unnumbered quotation of nothing seen, or beyond the limit
     side: NDArray[np.uint8]          # 0: the sender of the stream's first row; a quotation is its sender's
-    base: NDArray[np.uint32]         # sequence number before the sender's first byte (that of its SYN)
-    peer_base: NDArray[np.uint32]    # the same of the other side: before the first byte acknowledged
+    # The sequence number before the first byte (that of the SYN) of the sender; 0 of an unsized row.
+    base: NDArray[np.uint32]
+    peer_base: NDArray[np.uint32]    # the same of the other side; 0 where the row has no ACK
 
 
 class FlowTable:
@@ -141,15 +142,16 @@ class FlowTable:
         if odd.any():
             reused = np.unique(flow[odd])
             self._known[newly[np.isin(newly >> 1, reused)]] = False
-            return self._assign_reused(rows, slot, first, before, reused)
+            return _told(self._assign_reused(rows, slot, first, before, reused), rows)
         self._stream[before + np.argsort(first)] = np.arange(self.streams, self.streams + len(first))
         self.streams += len(first)
-        return Assignment(
+        everywhere = Assignment(
             self._stream[flow].astype(np.int64),
             direction ^ self._opener[flow],
             self._base[slot],
             self._base[slot ^ 1],
         )
+        return _told(everywhere, rows)
 
     def _set_bases(self, rows: Rows, slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give each side without a base the one its first row here tells. Returns the sides set."""
@@ -204,6 +206,12 @@ def sized(segments: SegmentTable) -> NDArray[np.bool_]:
     found = np.ones(len(segments), np.bool_)
     found[segments.unsized] = False
     return found
+
+
+def _told(assigned: Assignment, rows: Rows) -> Assignment:
+    """Without the bases that a row itself does not need: they may come from later rows of the chunk."""
+    acks = rows.counts & ((rows.flags & _ACK) != 0)
+    return assigned._replace(base=assigned.base * rows.counts, peer_base=assigned.peer_base * acks)
 
 
 def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:

@@ -72,7 +72,6 @@ class RowStore:
         carrying = np.flatnonzero(present)
         view = segments.data.data
         spans = zip(start[carrying].tolist(), (start + present)[carrying].tolist(), strict=True)
-        pieces = [view[begin:end] for begin, end in spans]
         measured = segments.icmp[rows] == 0
         records = np.zeros(len(rows), _RECORD)
         new = _columns(records)
@@ -89,7 +88,9 @@ class RowStore:
         new.flags[:] = segments.flags[rows] * measured
         new.ttl[:] = segments.ttl[rows]
         self._records += records.tobytes()
-        self.arena += b"".join(pieces)
+        # One after the other: a list of so many views keeps the garbage collector busy.
+        for begin, end in spans:
+            self.arena += view[begin:end]
 
     def rows(self, numbers: NDArray[np.int64] | None = None) -> Rows:
         """Some of the rows, as copies; None: all of them, as views to be dropped before the next append."""

@@ -42,6 +42,9 @@ MAX_ROWS = 8 * WINDOWS[0]
 # Payload of one connection: both windows eight times, for retransmissions.
 MAX_PAYLOAD = 16 * WINDOWS[0]
 
+# Rows after which those of connections that are no SMB are looked for and dropped.
+TIDY = 200_000
+
 _CONTROL = 0x07          # FIN, SYN, RST
 _SYN, _ACK = 0x02, 0x10
 
@@ -78,6 +81,7 @@ class SegmentStore:
         self._recogniser = Recogniser() if ports is None else None
         self._port = np.zeros(1 << 16, np.bool_)
         self._port[list(ports) if ports is not None else slice(None)] = True
+        self._tidy_at = TIDY
         self._window = 0                                     # index into WINDOWS
         self._bitten: dict[str, LimitReached] = {}
         self._newest_refused = -1                            # stream
@@ -154,6 +158,10 @@ class SegmentStore:
                 self._cut[batch.conn[beyond]] = True
                 self._note(name, cap, len(beyond), int(segments.frame[batch.rows[beyond[0]]]))
         payload &= wanted
+        if self._recogniser is not None and (
+            len(self._rows) > self._tidy_at or self._full(wanted, size * payload)
+        ):
+            self._tidy(self._recogniser.refused(self.ends.count))
         while self._full(wanted, size * payload) and self._window + 1 < len(WINDOWS):
             self._narrow(int(segments.frame[batch.rows[0]]))
             inner, _ = self._wanted(segments, batch, reach)
@@ -235,6 +243,11 @@ class SegmentStore:
     def _full(self, wanted: NDArray[np.bool_], size: NDArray[np.int64]) -> bool:
         rows = len(self._rows) + int(np.count_nonzero(wanted))
         return rows > self._limits.rows or len(self._rows.arena) + int(size.sum()) > self._limits.payload
+
+    def _tidy(self, refused: NDArray[np.bool_]) -> None:
+        """Drop the rows of connections that turned out to be no SMB."""
+        self._rows.keep(~refused[self._rows.rows().conn])
+        self._tidy_at = max(TIDY, 2 * len(self._rows))
 
     def _narrow(self, frame: int) -> None:
         """Take the next smaller window, for what is in the store too."""
