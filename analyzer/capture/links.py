@@ -24,6 +24,7 @@ from analyzer.capture.layers import (
     Rows,
 )
 
+NETMON_WLAN = 0x10006                 # no LINKTYPE_ value: what netmon.py calls it
 LOOPBACK_FAMILIES = {2: IPV4, 10: IPV6, 23: IPV6, 24: IPV6, 28: IPV6, 30: IPV6}
 
 _LITTLE_SHORT = np.dtype([("value", "<u2")])
@@ -179,6 +180,13 @@ def _aggregate(chunk: Chunk, rows: Rows) -> None:
     chunk.push(AGGREGATE, rows.past(14 + length + 3 & ~3))
 
 
+def _netmon_wlan(chunk: Chunk, rows: Rows) -> None:
+    """Network Monitor's header before IEEE 802.11: a version, then its length."""
+    rows = rows.holding(3)
+    length = chunk.gather(rows.at + 1, _LITTLE_SHORT)["value"].astype(np.int64)
+    chunk.push(LINK + 105, rows.past(length))
+
+
 def _radiotap(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(9)
     size = chunk.gather(rows.at + 2, _LITTLE_SHORT)["value"].astype(np.int64)
@@ -242,6 +250,7 @@ PEELERS: dict[int, Peeler] = {
     LINK + 119: _prism,
     LINK + 163: _prism,
     LINK + 127: _radiotap,
+    LINK + NETMON_WLAN: _netmon_wlan,
     LINK + 192: _ppi,
     **dict.fromkeys((LINK + 149, LINK + 258), _pktap),
     **dict.fromkeys((0x8100, 0x88A8, 0x9100), _tag(2, 4)),     # VLAN tags

@@ -56,6 +56,7 @@ class PcapWalker:
     """
 
     format = "pcap"
+    consumes = FILE_HEADER               # bytes of the file before the first record
 
     def __init__(self, head: bytes) -> None:
         form = _FORMS[head[:4]]
@@ -68,7 +69,8 @@ class PcapWalker:
         # Before 2.3 the two lengths stood in the other order, as Wireshark has it.
         captured, original = (8, 12) if minor >= 3 else (12, 8)
         self.link_type = network & 0xFFFF          # the upper half tells of an FCS
-        self.consumes = FILE_HEADER                # bytes of the file before the first record
+        self.drops = 0
+        self.names: dict[bytes, str] = {}
         self._form = form
         self._length_at = captured
         self._length = struct.Struct(f"{order}I")

@@ -41,6 +41,11 @@ class Walker(Protocol):
 
     format: str
     consumes: int                        # bytes of file header, before the first record
+    names: dict[bytes, str]              # address, 4 or 16 bytes -> host name
+
+    @property
+    def drops(self) -> int:
+        """Packets lost while capturing, as far as the records walked say."""
 
     def walk(self, chunk: NDArray[np.uint8]) -> Frames:
         """The whole records of a chunk that begins at a record."""
@@ -56,7 +61,8 @@ class CaptureReader:
     def tables(self) -> Iterator[PacketTable]:
         """The frames in capture order, a chunk at a time; each table is valid until the next.
 
-        Raises CaptureError where not a single record can be read: no capture, or none that is known.
+        Raises CaptureError where not a single frame can be read: no capture, none that is known, or one
+        that is cut or broken before its first frame. A sound one without frames has a summary.
         """
         source = self._source
         buffer = np.empty(CHUNK, np.uint8)
@@ -92,14 +98,13 @@ class CaptureReader:
             filled = left + source.readinto(buffer.data[left:])
             ended = filled < len(buffer)
         cut = self._cut(base + begin, left, frames)
-        if cut is not None and not packets and walker.format != "pcapng" and begin + base == walker.consumes:
+        if cut is not None and not packets:
             raise CaptureError(cut.reason, cut.offset)
         self.summary = CaptureSummary(
             walker.format, source.compression, packets,
             times[0] if times else None, times[1] if times else None,
             cut, tuple(sorted(links)), snapped,
-            walker.drops if isinstance(walker, PcapngWalker) else 0,
-            walker.names if isinstance(walker, PcapngWalker) else {},
+            walker.drops, walker.names,
         )
 
     def _walker(self, buffer: NDArray[np.uint8], filled: int) -> Walker:
@@ -109,10 +114,20 @@ class CaptureReader:
             return PcapWalker(head[:FILE_HEADER])
         if is_pcapng(head):
             return PcapngWalker()
-        if source.cut is not None and filled < 12:
+        if head[:8] == b"snoop\0\0\0":
+            from analyzer.capture.snoop import SnoopWalker
+
+            return SnoopWalker(head)
+        if head[:4] in (b"RTSS", b"GMBU"):
+            from analyzer.capture.netmon import NetmonWalker
+
+            return NetmonWalker(head, source)
+        if source.cut is not None and filled < 24:
             raise CaptureError(source.cut.reason, filled)
         if not filled:
             raise CaptureError("empty file (0 bytes)")
+        if source.name.lower().endswith(".etl") or _is_event_trace(head):
+            raise CaptureError("a Windows event trace (.etl): convert it with etl2pcapng, then read the result")
         raise CaptureError(f"not a capture: it begins with {head[:8].hex(' ')}")
 
     def _cut(self, offset: int, left: int, frames: Frames) -> Cut | None:
@@ -124,6 +139,12 @@ class CaptureReader:
         if left:
             return Cut(offset, f"cut in the middle of a record: {left} of {frames.need} bytes")
         return None
+
+
+def _is_event_trace(head: bytes) -> bool:
+    """A buffer header of 0x48 bytes, its size first, then the trace header's type and marker."""
+    size = int.from_bytes(head[:4], "little")
+    return size >= 4096 and size % 1024 == 0 and size <= 16 << 20 and head[0x4A:0x4C] in (b"\1\xC0", b"\2\xC0")
 
 
 def _span(times: list[int], column: NDArray[np.int64]) -> list[int]:

@@ -77,6 +77,20 @@ class Source:
             self.cut = Cut(self.delivered, self._failed)
         return filled
 
+    def stored_at(self, offset: int, size: int) -> bytes | None:
+        """Bytes elsewhere in an uncompressed file, fewer where it ends; None where it cannot be sought."""
+        try:
+            if self.compression or not self._file.seekable():
+                return None
+            before = self._file.tell()
+            self._file.seek(offset)
+            try:
+                return self._file.read(size)
+            finally:
+                self._file.seek(before)
+        except (OSError, ValueError, AttributeError):
+            return None
+
     def close(self) -> None:
         """Close the file if this source opened it."""
         if self._owned:
