@@ -129,7 +129,7 @@ class RuleSet:
         if rule is None:
             rule = next((rule for rule in self.rules if rule.code == name.upper()), None)
         if rule is None:
-            from analyzer.diagnosis.schema import nearest
+            from analyzer.diagnosis.words import nearest
 
             hint = nearest(name, self.by_slug)
             raise UsageError(f"no rule {name!r}" + (f" (did you mean {hint!r}?)" if hint else ""))

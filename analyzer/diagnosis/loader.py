@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analyzer.diagnosis.rule import Example
-    from analyzer.diagnosis.schema import Vocabulary
+    from analyzer.diagnosis.words import Vocabulary
     from analyzer.negotiation.vocabulary import Fact
 
+MAX_FILES = 2000  # a folder of anything else is named by mistake
 INDEX = "index.json"
 INDEX_SCHEMA = 1
 
@@ -62,11 +63,15 @@ def load_rules(
     language = language_of(vocabulary)
     base = builtin if builtin is not None else builtin_folder()
     extra = [Path(folder) for folder in folders]
-    if not extra:
-        indexed = read_index(base, language)
-        if indexed is not None:
-            return indexed
-    loaded = read_folders(extra, builtin=base, vocabulary=vocabulary, evidence=evidence, language=language)
+    indexed = read_index(base, language)
+    if indexed is None:
+        loaded = read_folders(
+            extra, builtin=base, vocabulary=vocabulary, evidence=evidence, language=language
+        )
+    elif extra:
+        loaded = _read_over(indexed.rules, extra, vocabulary=vocabulary, evidence=evidence, language=language)
+    else:
+        return indexed
     return RuleSet(loaded.rules, language)
 
 
@@ -108,15 +113,34 @@ def read_folders(
 
     Raises RulesError, UsageError as `load_rules`.
     """
-    from analyzer.diagnosis.schema import Vocabulary
+    return _read_over(
+        (),
+        folders,
+        builtin if builtin is not None else builtin_folder(),
+        vocabulary=vocabulary,
+        evidence=evidence,
+        language=language or language_of(vocabulary),
+    )
 
-    base = builtin if builtin is not None else builtin_folder()
-    words = Vocabulary(vocabulary, evidence, language or language_of(vocabulary))
-    rules: dict[str, Rule] = {}
+
+def _read_over(
+    known: Sequence[Rule],
+    folders: Sequence[Path],
+    base: Path | None = None,
+    *,
+    vocabulary: Mapping[str, Fact],
+    evidence: Collection[str],
+    language: Language,
+) -> Loaded:
+    """The rules of the files in `base`, which are built in, and in `folders`, over those known already."""
+    from analyzer.diagnosis.words import Vocabulary
+
+    words = Vocabulary(vocabulary, evidence, language)
+    rules = {rule.slug: rule for rule in known}
     examples: dict[str, tuple[Example, ...]] = {}
-    stems: set[str] = set()
+    stems = set(rules)
     errors: list[RuleError] = []
-    for folder in (base, *folders):
+    for folder in folders if base is None else (base, *folders):
         for path in _files(folder, may_be_empty=folder == base):
             stems.add(path.stem)
             found = _read(path, words, errors, builtin=folder == base)
@@ -134,7 +158,7 @@ def clashes(rules: Iterable[Rule], known: Collection[str]) -> list[RuleError]:
 
     known: all slugs, those of files that do not load included.
     """
-    from analyzer.diagnosis.schema import nearest
+    from analyzer.diagnosis.words import nearest
 
     errors = []
     by_slug = {rule.slug: rule for rule in rules}
@@ -195,6 +219,8 @@ def _files(folder: Path, *, may_be_empty: bool) -> list[Path]:
         raise UsageError(f"{folder}: {error.strerror or error}") from None
     if not paths and not may_be_empty:
         raise UsageError(f"{folder}: no rule file (*.yaml) in this folder")
+    if len(paths) > MAX_FILES:
+        raise UsageError(f"{folder}: {len(paths)} rule files; a folder may have {MAX_FILES}")
     return paths
 
 
@@ -205,6 +231,9 @@ def _read(
     from analyzer.diagnosis.compile import MAX_BYTES, DocumentError, read_document
     from analyzer.diagnosis.schema import check
 
+    if not path.is_file():
+        errors.append(RuleError(str(path), "not a file"))
+        return None
     try:
         with path.open("rb") as file:
             document = read_document(file.read(MAX_BYTES + 1))

@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from analyzer.diagnosis.compile import Node, entry
-from analyzer.diagnosis.expression import ExpressionErrors, Language
+from analyzer.diagnosis.expression import ExpressionErrors
 from analyzer.diagnosis.rule import (
     CAUSE_OUTCOMES,
     CONDITIONS,
@@ -20,11 +20,11 @@ from analyzer.diagnosis.rule import (
     build_rule,
 )
 from analyzer.diagnosis.summary import SummaryError, Template
+from analyzer.diagnosis.words import Vocabulary, nearest
 from analyzer.errors import RuleError
 
 if TYPE_CHECKING:
     from analyzer.diagnosis.rule import Values
-    from analyzer.negotiation.vocabulary import Fact
 
 SIDES = ("client", "server", "network", "capture")
 _CASES = ("fires", "silent", "warns", "candidate")
@@ -44,14 +44,6 @@ _SCALARS: Mapping[str, tuple[type, ...]] = {
     "double": (float, int),
     "string": (str,),
 }
-
-
-class Vocabulary(NamedTuple):
-    """What a rule may name: facts by name, the frames of a story, and the language of the facts."""
-
-    facts: Mapping[str, Fact]
-    evidence: Collection[str]
-    language: Language
 
 
 class Checked(NamedTuple):
@@ -334,14 +326,6 @@ class _Checker:
 
     def _unknown(self, node: Node, kind: str, word: str, known: Collection[str]) -> None:
         self._add(node, f"unknown {kind} {word!r}", nearest(word, known))
-
-
-def nearest(word: str, known: Collection[str]) -> str | None:
-    """The known word that is most like this one, if any is."""
-    import difflib
-
-    found = difflib.get_close_matches(word[:100], known, n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _is(value: object, kind: str) -> bool:

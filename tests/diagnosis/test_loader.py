@@ -115,12 +115,20 @@ def test_a_folder_that_is_none_is_wrong_usage(tmp_path: Path) -> None:
         read(tmp_path)
 
 
+def test_a_folder_of_something_else_is_wrong_usage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(loader, "MAX_FILES", 1)
+    write(tmp_path, "one", "TOY701")
+    write(tmp_path, "two", "TOY702")
+    with pytest.raises(UsageError, match="2 rule files; a folder may have 1"):
+        read(builtin=tmp_path)
+
+
 def test_a_rule_that_cannot_be_read_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(RulesError) as caught:
         read(tmp_path)
     assert len(str(caught.value).splitlines()) == 1
-    assert "cannot be read" in str(caught.value)
+    assert str(caught.value) == f"{tmp_path / 'folder.yaml'}:1:1: not a file"
 
 
 def _copy(folder: Path) -> Path:
@@ -217,8 +225,11 @@ def test_extra_folders_are_read_beside_an_indexed_one(tmp_path: Path) -> None:
     _copy(base)
     write_index(base, base / INDEX, TYPES)
     write(extra, "mine", "TOY700", explains="[refused]")
-    rules = load_rules([extra], builtin=base, vocabulary=FACTS, evidence=EVIDENCE).rules
-    assert [rule.slug for rule in rules] == ["refused", "no-common-dialect", "server-error", "mine"]
+    write(extra, "server-error", "TOY511", title="Mine instead")
+    rules = load_rules([extra], builtin=base, vocabulary=FACTS, evidence=EVIDENCE)
+    assert [rule.slug for rule in rules.rules] == ["refused", "no-common-dialect", "server-error", "mine"]
+    (base / INDEX).unlink()
+    assert rules == load_rules([extra], builtin=base, vocabulary=FACTS, evidence=EVIDENCE)
 
 
 def test_a_missing_folder_of_built_in_rules_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
