@@ -6,6 +6,7 @@ clock: the same script writes the same bytes each time.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -50,21 +51,28 @@ class Host:
 
 @dataclass
 class Conversation:
-    """One TCP connection. Sides: "c" opened it, "s" is the other. Times go on by themselves."""
+    """One TCP connection. Sides: "c" opened it, "s" is the other. Times go on by themselves.
 
+    scene: names the negotiation; what peers choose at random for one (salts, numbers) follows from it.
+    """
+
+    scene: str
     client: Host
     server: Host
     client_port: int = 50_122
     server_port: int = 445
     start_ns: int = START_NS
-    client_isn: int = 0x2F3A_1000
-    server_isn: int = 0x91C4_7000
+    client_isn: int | None = None
+    server_isn: int | None = None
     rtt_ms: float = 0.4
     frames: list[Frame] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.now = self.start_ns
-        self.next = {"c": self.client_isn, "s": self.server_isn}
+        chosen = struct.unpack(">II", hashlib.sha256(f"{self.scene} {self.client.address}".encode()).digest()[:8])
+        self.next = {
+            "c": chosen[0] if self.client_isn is None else self.client_isn,
+            "s": chosen[1] if self.server_isn is None else self.server_isn}
 
     # -- what a scenario says
 

@@ -47,9 +47,9 @@ from sample_pcaps.peers import (
 
 def ok_all_contexts() -> Made:
     """Every negotiate context there is, RDMA transforms and transport among them, in request and answer."""
-    c = connection()
-    offer = [*usual_offer("WS-042"), m.transport(1), m.rdma(1, 2)]
-    answer = [*usual_answer(), m.compression(1, 4, 1), m.transport(1), m.rdma(2)]
+    c = connection("ok-all-contexts")
+    offer = [*usual_offer(c), m.transport(1), m.rdma(1, 2)]
+    answer = [*usual_answer(c), m.compression(1, 4, 1), m.transport(1), m.rdma(2)]
     c.say("c", m.session(m.negotiate_request(ALL_DIALECTS, "WS-042", offer=offer)))
     c.say("s", m.session(m.negotiate_response(0x0311, "FILER01", c.now, mode=3, answer=answer)))
     return made(leave(tree(logon(c))), "negotiated")
@@ -57,19 +57,19 @@ def ok_all_contexts() -> Made:
 
 def ok_two_negotiates_in_a_frame() -> Made:
     """Two NEGOTIATE requests in one segment, the first with an unknown dialect: 0xC00000BB and a good answer come back in one segment too."""
-    c = connection()
+    c = connection("ok-two-negotiates-in-a-frame")
     c.say("c", m.session(
         m.negotiate_request([0x0399], "WS-042"),
-        m.negotiate_request(ALL_DIALECTS, "WS-042", offer=usual_offer("WS-042"), message_id=1)))
+        m.negotiate_request(ALL_DIALECTS, "WS-042", offer=usual_offer(c), message_id=1)))
     c.say("s", m.session(
         m.error(m.NEGOTIATE, 0xC00000BB, 0),
-        m.negotiate_response(0x0311, "FILER01", c.now, mode=3, answer=usual_answer(), message_id=1)))
+        m.negotiate_response(0x0311, "FILER01", c.now, mode=3, answer=usual_answer(c), message_id=1)))
     return made(leave(tree(logon(c))), "negotiated")
 
 
 def ok_sequence_wrap() -> Made:
     """3.0.2; the sequence numbers of both sides pass zero inside the NEGOTIATE messages; VALIDATE_NEGOTIATE_INFO agrees."""
-    c = connection(client_isn=0xFFFF_FFC0, server_isn=0xFFFF_FFF0)
+    c = connection("ok-sequence-wrap", client_isn=0xFFFF_FFC0, server_isn=0xFFFF_FFF0)
     dialects = ALL_DIALECTS[:4]
     c.say("c", m.session(m.negotiate_request(dialects, "WS-042")))
     c.say("s", m.session(m.negotiate_response(0x0302, "FILER01", c.now, mode=3)))
@@ -83,17 +83,17 @@ def ok_ipv6_extension_headers() -> Made:
     """IPv6 with hop-by-hop and destination options before TCP, and the NEGOTIATE request in two fragments that arrive in the wrong order."""
     client = Host("WS-042", "2001:db8:20:1::42", "00:1b:21:3a:00:2a", ttl=128)
     server = Host("FILER01", "2001:db8:20::9", "00:1b:21:3a:09:09")
-    c = Extended(client, server).open()
+    c = Extended("ok-ipv6-extension-headers", client, server).open()
     c.fragments = True
-    c.say("c", m.session(m.negotiate_request(ALL_DIALECTS, "WS-042", offer=usual_offer("WS-042"))))
+    c.say("c", m.session(m.negotiate_request(ALL_DIALECTS, "WS-042", offer=usual_offer(c))))
     c.fragments = False
-    c.say("s", m.session(m.negotiate_response(0x0311, "FILER01", c.now, mode=3, answer=usual_answer())))
+    c.say("s", m.session(m.negotiate_response(0x0311, "FILER01", c.now, mode=3, answer=usual_answer(c))))
     return made(leave(tree(logon(c))), "negotiated")
 
 
 def ok_ip_fragments() -> Made:
     """IPv4: request and answer each in fragments of at most 160 bytes, in the wrong order, the last one first and one of them twice."""
-    c = Fragmented(workstation(), filer()).open()
+    c = Fragmented("ok-ip-fragments", workstation(), filer()).open()
     c.fragments = True
     negotiate(c)
     c.fragments = False
@@ -102,7 +102,7 @@ def ok_ip_fragments() -> Made:
 
 def ok_path_mtu() -> Made:
     """A router answers a large SESSION_SETUP segment with ICMP 3/4, fragmentation needed, and quotes its header; it is sent again in smaller ones."""
-    c = negotiate(connection())
+    c = negotiate(connection("ok-path-mtu"))
     token = m.spnego_init(token=m.noise("kerberos ticket", 2100))
     data = m.session(m.session_setup_request(token, 1))
     large = c.packet("c", ACK, data[:MSS])
@@ -120,7 +120,7 @@ def ok_path_mtu() -> Made:
 
 def ok_lanman() -> Made:
     """A DOS client: LANMAN2.1 is the best of its dialects, the answer has thirteen words, the session is SMB1."""
-    c = connection(Host("DOSBOX", "10.20.1.77", "00:1b:21:3a:00:4d", ttl=60), server_port=139)
+    c = connection("ok-lanman", Host("DOSBOX", "10.20.1.77", "00:1b:21:3a:00:4d", ttl=60), server_port=139)
     c.say("c", b"\x81\0\0\x44" + m.netbios_name("FILER01", 0x20) + m.netbios_name("DOSBOX", 0x00))
     c.say("s", b"\x82\0\0\0")
     names = ["PC NETWORK PROGRAM 1.0", "MICROSOFT NETWORKS 3.0", "DOS LM1.2X002", "DOS LANMAN2.1"]
@@ -134,7 +134,7 @@ def ok_lanman() -> Made:
 
 def ok_nanoseconds_and_names() -> Made:
     """pcapng: times in 2^-30 s with an offset on one interface and in 10^-9 s on the other, a name resolution block, statistics with dropped packets."""
-    return replace(made(healthy(connection()), "negotiated", notes=["dropped-packets"]),
+    return replace(made(healthy(connection("ok-nanoseconds-and-names")), "negotiated", notes=["dropped-packets"]),
                    write=_write_two_interfaces, suffix=".pcapng")
 
 

@@ -50,33 +50,36 @@ def filer() -> Host:
 
 
 def connection(
-    client: Host | None = None, *, server_port: int = 445, client_isn: int = 0x2F3A_1000,
-    server_isn: int = 0x91C4_7000, rtt_ms: float = 0.4,
+    scene: str, client: Host | None = None, *, server_port: int = 445, client_isn: int | None = None,
+    server_isn: int | None = None, rtt_ms: float = 0.4,
 ) -> Conversation:
     """A connection from a workstation to the filer, opened."""
     return Conversation(
-        client or workstation(), filer(), server_port=server_port, client_isn=client_isn, server_isn=server_isn,
+        scene, client or workstation(), filer(), server_port=server_port, client_isn=client_isn, server_isn=server_isn,
         rtt_ms=rtt_ms).open()
 
 
-def usual_offer(client: str) -> list[m.Context]:
+def usual_offer(c: Conversation) -> list[m.Context]:
     """What a present-day client sends with 3.1.1."""
     return [
-        m.preauth(client), m.encryption(2, 1, 4, 3), m.compression(1, 4, 1, 2, 3),
+        m.preauth(f"{c.scene} {c.client.name}"), m.encryption(2, 1, 4, 3), m.compression(1, 4, 1, 2, 3),
         m.netname("filer01.example.com"), m.signing(2, 1, 0),
     ]
 
 
-def usual_answer() -> list[m.Context]:
-    return [m.preauth("FILER01"), m.encryption(2), m.signing(2)]
+def usual_answer(c: Conversation) -> list[m.Context]:
+    """What a present-day server answers to that."""
+    return [m.preauth(f"{c.scene} {c.server.name}"), m.encryption(2), m.signing(2)]
 
 
-def negotiate(c: Conversation, *, client_mode: int = 1, server_mode: int = 3, offer: list[m.Context] | None = None) -> Conversation:
+def negotiate(
+    c: Conversation, *, client_mode: int = 1, server_mode: int = 3, offer: list[m.Context] | None = None
+) -> Conversation:
     """A NEGOTIATE for 3.1.1 and its answer."""
-    offer = usual_offer(c.client.name) if offer is None else offer
+    offer = usual_offer(c) if offer is None else offer
     c.say("c", m.session(m.negotiate_request(ALL_DIALECTS, c.client.name, mode=client_mode, offer=offer)))
     return c.say("s", m.session(m.negotiate_response(
-        0x0311, c.server.name, c.now, mode=server_mode, answer=usual_answer())))
+        0x0311, c.server.name, c.now, mode=server_mode, answer=usual_answer(c))))
 
 
 def authenticate(c: Conversation, *, spn: str = "cifs/filer01.example.com", user: str = "m.huber") -> Conversation:

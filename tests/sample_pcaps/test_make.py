@@ -33,6 +33,19 @@ def test_every_capture_is_labelled_and_every_label_has_its_capture(samples: Path
     assert sorted(labels) == sorted(path.name for path in samples.glob("*.pcap*"))
 
 
+def test_every_slug_of_a_label_is_a_rule(samples: Path, root: Path) -> None:
+    rules = {path.stem for path in (root / "rules").glob("*.yaml")}
+    labels = json.loads((samples / "labels.json").read_text("utf-8"))
+    slugs = {
+        slug
+        for label in labels.values()
+        for found in (*label["connections"], *label.get("with_options", {}).get("connections", []))
+        for kind in ("causes", "warnings", "candidates", "allowed")
+        for slug in found.get(kind, [])
+    }
+    assert slugs <= rules
+
+
 @pytest.mark.parametrize("name", MADE)
 def test_wireshark_finds_no_wrong_checksum_and_nothing_malformed(name: str, samples: Path, tshark: str) -> None:
     # Port 4450 is left out of the second part: Wireshark takes a server's NegTokenInit2 for a NegTokenInit
