@@ -51,8 +51,8 @@ class TerminalWriter(TriageWriter):
             return
         for note in triage.capture.notes:
             self._print(Text(clean(f"note ({note.kind}): {note.text}"), "cyan"), indent=2)
-        for cause in triage.ranked():
-            self._cause(cause)
+        for number, cause in enumerate(triage.ranked()):
+            self._cause(cause, told=number == 0 and not cause.recovered)
         for cause in triage.undecided.values():
             may_be = f"; may be: {', '.join(cause.slugs)}" if cause.slugs else ""
             self._print(Text(f"\nUNDECIDED: {heading(cause)}{may_be}", "bold yellow"))
@@ -66,13 +66,15 @@ class TerminalWriter(TriageWriter):
         if self.style.several:
             self._print(Text(self.totals.sentence(), "bold"))
 
-    def _cause(self, cause: Cause) -> None:
+    def _cause(self, cause: Cause, *, told: bool) -> None:
+        """One cause. told: the verdict holds its summary already."""
         first = cause.findings[0] if cause.findings else None
         if first is None:
             self._print(Text(f"\n{', '.join(cause.slugs)}: {heading(cause)}"))
             return
         self._print(Text.assemble("\n", *_head(first), f" {first.title} ({heading(cause)})"))
-        self._print(Text(clean(first.summary)), indent=2)
+        if not told:
+            self._print(Text(clean(first.summary)), indent=2)
         self._rows(cause)
         for finding in cause.findings[1:]:
             self._print(Text.assemble("with it ", *_head(finding), f" {clean(finding.summary)}"), indent=2)
@@ -82,8 +84,9 @@ class TerminalWriter(TriageWriter):
             self._print(Text(clean(fix_head(fix)), "green"), indent=2)
             for line in (fix.command or "").splitlines():
                 self.console.print(Text("    " + clean(line), "bold"), soft_wrap=True)
-        more = f"{first.reference}; " if first.reference else ""
-        self._print(Text(clean(f"{more}negdiag explain {first.rule}"), "dim"), indent=2)
+        if first.reference:
+            self._print(Text(clean(f"Reference: {first.reference}"), "dim"), indent=2)
+        self._print(Text(f"More: negdiag explain {first.rule}", "dim"), indent=2)
 
     def _rows(self, cause: Cause) -> None:
         table = Table(box=SIMPLE_HEAD, pad_edge=False, show_edge=False)
@@ -101,7 +104,7 @@ class TerminalWriter(TriageWriter):
                 Text(" ".join(listed(row.streams, row.count))),
                 Text(" ".join(str(frame) for frame in row.finding.frames[:8]) if row.finding else ""),
             )
-        self.console.print(Padding(table, (0, 0, 0, 2)))
+        self.console.print(Padding(table, (0, 0, 0, 2), expand=False))
         rest = cause.count - sum(row.count for row in rows[:ROWS_SHOWN])
         if rest:
             self._print(Text(f"and {plural(rest, 'connection')} more like these"), indent=2)
@@ -125,7 +128,7 @@ class TerminalWriter(TriageWriter):
         self.console.print(table)
 
     def _print(self, text: Text, indent: int = 0) -> None:
-        self.console.print(Padding(text, (0, 0, 0, indent)) if indent else text)
+        self.console.print(Padding(text, (0, 0, 0, indent), expand=False) if indent else text)
 
 
 def _head(finding: FindingRecord) -> tuple[tuple[str, str], ...]:

@@ -135,12 +135,9 @@ def tail(triage: Triage) -> Iterator[str]:
 
 def heading(cause: Cause) -> str:
     """What broke, how often and where."""
-    servers, clients = cause.hosts
     text = f"{plural(cause.count, 'connection')}"
-    if servers > 1 or clients > 1:
-        text += f", {plural(servers, 'server')}, {plural(clients, 'client')}"
-    if cause.unlisted:
-        text += f" and more ({cause.unlisted:,} connections not listed)"
+    if len(cause.servers) > 1 or len(cause.clients) > 1:
+        text += f", {many(cause.servers, 'server')}, {many(cause.clients, 'client')}"
     if cause.likely:
         text += ", likely" if cause.likely == cause.count else f", {cause.likely:,} of them likely"
     if cause.recovered:
@@ -184,11 +181,9 @@ def _cause(cause: Cause, triage: Triage) -> Iterator[str]:
         if triage.connections > 1 or cause.likely or cause.recovered:
             yield from _wrapped(heading(cause), "  ")
     rows = sorted(cause.rows.values(), key=lambda row: (row.recovered, -row.count))
-    told: set[str] = set()
-    for row in rows[:ROWS_SHOWN]:
+    for number, row in enumerate(rows[:ROWS_SHOWN]):
         yield from _wrapped(row_text(row), "  ")
-        if row.finding is not None and row.finding.summary not in told:
-            told.add(row.finding.summary)
+        if row.finding is not None and not number:       # the others say the same of other addresses
             yield from _wrapped(row.finding.summary, "    ")
     if len(rows) > ROWS_SHOWN or cause.unlisted:
         rest = cause.count - sum(row.count for row in rows[:ROWS_SHOWN])
@@ -213,8 +208,9 @@ def _fixes(findings: tuple[FindingRecord, ...]) -> Iterator[str]:
 def _pointers(finding: FindingRecord) -> Iterator[str]:
     if finding.display_filter:
         yield clean(f"  Wireshark: {finding.display_filter}")
-    reference = f"Reference: {finding.reference}. " if finding.reference else ""
-    yield from _wrapped(f"{reference}More: negdiag explain {finding.rule}", "  ")
+    if finding.reference:
+        yield from _wrapped(f"Reference: {finding.reference}", "  ")
+    yield f"  More: negdiag explain {finding.rule}"
 
 
 def _undecided(cause: Cause) -> Iterator[str]:

@@ -53,6 +53,8 @@ class Cause:
         self.likely = 0
         self.candidates: list[str] = []
         self.rows: dict[tuple[str, str], Row] = {}
+        self.servers: set[str] = set()
+        self.clients: set[str] = set()
         self.unlisted = 0
 
     @property
@@ -64,11 +66,6 @@ class Cause:
     def recovered(self) -> bool:
         """Whether each of its clients got through to the server in the end."""
         return not self.unlisted and all(row.recovered for row in self.rows.values())
-
-    @property
-    def hosts(self) -> tuple[int, int]:
-        """How many servers and how many clients are listed."""
-        return len({row.pair[1] for row in self.rows.values()}), len({row.pair[0] for row in self.rows.values()})
 
 
 class Remark:
@@ -167,6 +164,8 @@ class Triage:
             cause = into[key] = Cause(key, record.outcome, findings)
         cause.count += 1
         cause.likely += record.confidence == "likely"
+        _count(cause.servers, record.server)
+        _count(cause.clients, record.client_host)
         cause.candidates.extend(slug for slug in record.candidates if slug not in cause.candidates)
         at = (record.server, record.client_host)
         row = cause.rows.get(at)

@@ -50,7 +50,7 @@ def test_hostile_text_is_shown_not_obeyed(monkeypatch: pytest.MonkeyPatch) -> No
     )
     assert "\x1b[31mred" not in text and "\u202e" not in text and "\x07" not in text
     assert "[bold]x[/bold]" in re.sub(r"\s+", "", text)
-    assert "[red]y" in text
+    assert "[red]y" in re.sub(r"\s+", "", text)
 
 
 def test_commands_are_not_wrapped(monkeypatch: pytest.MonkeyPatch) -> None:

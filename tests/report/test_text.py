@@ -40,7 +40,8 @@ def test_one_failure_is_told_in_full() -> None:
         "      server max protocol = SMB3",
         "      testparm",
         "  Wireshark: tcp.stream eq 3 && (smb || smb2)",
-        "  Reference: MS-SMB2 3.3.5.4. More: negdiag explain no-common-dialect",
+        "  Reference: MS-SMB2 3.3.5.4",
+        "  More: negdiag explain no-common-dialect",
         "",
     ]
 
