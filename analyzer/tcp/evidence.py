@@ -129,7 +129,9 @@ class Kept(NamedTuple):
     ) -> NDArray[np.int64]:
         """Offset, from the base, of each stream's first byte: 0 behind a SYN, else the earliest seen.
 
-        Without a byte it is the earliest sequence number seen, else the earliest acknowledged.
+        Without a byte it is the earliest sequence number seen, else the earliest acknowledged. Where
+        only the other side's SYN was captured, what that side acknowledged first may lie before all
+        of these: the bytes in between were sent, and are missing.
         """
         rows, sides = self.rows, self.sides
         start = np.zeros(sides, np.int64)
@@ -146,6 +148,12 @@ class Kept(NamedTuple):
         np.minimum.at(earliest[2], side[acking] ^ 1, self.acked[acking])
         for seen in earliest[::-1]:
             start = np.where(mid & (seen != _UNSET), seen, start)
+        half = mid & opened[np.arange(sides) ^ 1]
+        if half.any():
+            acked = np.full(sides, _UNSET)
+            answering = steady & ((rows.flags & _ACK) != 0)
+            np.minimum.at(acked, side[answering] ^ 1, self.acked[answering])
+            start = np.where(half, np.minimum(start, acked), start)
         return start
 
     def _stale(self, side: NDArray[np.int64], carrying: NDArray[np.bool_]) -> list[int]:

@@ -9,13 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
+from analyzer.tcp.batch import WINDOWS
 from analyzer.tcp.pairs import grown
 from analyzer.tcp.rows import payload_bytes
 
 SMB_PORTS = (139, 445)
-
-# How far into its side's stream a segment may begin that shows SMB: as far as any is kept.
-WINDOW = 65536
 
 # What an undecided side may send before its later segments are passed over: the longest first
 # message that answers the question is a few hundred bytes.
@@ -116,7 +114,7 @@ class Recogniser:
         """
         conn, side = owner
         state = self._state
-        result = np.where(state[conn] == _IS_SMB, WINDOW, 0)
+        result = np.where(state[conn] == _IS_SMB, WINDOWS[0], 0)
         pending = np.flatnonzero(state[conn] == _UNDECIDED)
         if not pending.size:
             return result
@@ -125,7 +123,7 @@ class Recogniser:
         opening = pending[(segments.flags[rows[pending]] & _SYN) != 0]
         np.minimum.at(syn, conn[opening], opening)
         carrying = pending[payload_bytes(segments, rows[pending]) > 0]
-        message = starts_message(segments, rows[carrying]) & (np.abs(offset[carrying]) < WINDOW)
+        message = starts_message(segments, rows[carrying]) & (np.abs(offset[carrying]) < WINDOWS[0])
         head = (offset[carrying] >= 0) & (offset[carrying] < _HEAD) & (syn[conn[carrying]] < carrying)
         decided = np.full(len(opened), _NEVER)
         for at, positive in zip(
@@ -143,7 +141,7 @@ class Recogniser:
                 decided[number] = at
         numbers = conn[pending]
         result[pending] = np.where(
-            pending < decided[numbers], PROBE, np.where(state[numbers] == _IS_SMB, WINDOW, 0)
+            pending < decided[numbers], PROBE, np.where(state[numbers] == _IS_SMB, WINDOWS[0], 0)
         )
         return result
 

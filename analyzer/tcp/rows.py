@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,6 +43,7 @@ _RECORD = np.dtype(
     align=True,
 )
 RECORD_BYTES = _RECORD.itemsize
+_BLOCK = 1 << 16          # rows looked at together when some are dropped
 
 
 def _columns(records: NDArray[Any]) -> Rows:
@@ -97,22 +99,28 @@ class RowStore:
         records = np.frombuffer(self._records, _RECORD)
         return _columns(records if numbers is None else records[numbers])
 
-    def keep(self, wanted: NDArray[np.bool_]) -> None:
-        """Drop all other rows and close up the arena. wanted: one entry a row."""
-        records = np.frombuffer(self._records, _RECORD)[wanted]
-        columns = _columns(records)
-        carrying = np.flatnonzero(columns.present)
-        sizes = columns.present[carrying].astype(np.int64)
-        targets = np.cumsum(sizes) - sizes
-        moves = zip(columns.at[carrying].tolist(), targets.tolist(), sizes.tolist(), strict=True)
+    def keep(self, wanted: Callable[[Rows], NDArray[np.bool_]]) -> None:
+        """Drop all other rows and close up the arena, in place. wanted: says of some rows which to keep."""
+        records = np.frombuffer(self._records, _RECORD)
+        kept = used = 0
         with memoryview(self.arena) as view:
-            for source, target, size in moves:
-                view[target : target + size] = view[source : source + size]
-        del self.arena[int(sizes.sum()) :]
-        columns.at[carrying] = targets
-        # Rows without bytes may have pointed anywhere in the old arena.
-        columns.at[(columns.present == 0) & (columns.at != NO_PAYLOAD)] = 0
-        self._records = bytearray(records.tobytes())
+            for start in range(0, len(records), _BLOCK):
+                block = records[start : start + _BLOCK]
+                block = block[wanted(_columns(block))]
+                columns = _columns(block)
+                sizes = columns.present.astype(np.int64)
+                targets = used + np.cumsum(sizes) - sizes
+                carrying = sizes > 0
+                moves = (columns.at[carrying].tolist(), targets[carrying].tolist(), sizes[carrying].tolist())
+                for source, target, size in zip(*moves, strict=True):
+                    view[target : target + size] = view[source : source + size]
+                columns.at[:] = np.where(columns.at == NO_PAYLOAD, NO_PAYLOAD, targets)
+                records[kept : kept + len(block)] = block
+                kept += len(block)
+                used += int(sizes.sum())
+        del records
+        del self._records[kept * RECORD_BYTES :]
+        del self.arena[used:]
 
     def order(self) -> NDArray[np.int64]:
         """Row numbers, those of each connection together and in capture order."""

@@ -15,18 +15,14 @@ from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.assemble import connections
+from analyzer.tcp.batch import WINDOWS, Batch, inside
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.flows import Assignment
 from analyzer.tcp.pairs import grown
 from analyzer.tcp.recognise import Recogniser, starts_negotiate
 from analyzer.tcp.rows import RowStore, payload_bytes
-from analyzer.tcp.sequence import distance, distances
-
-# Bytes of each side whose segments are kept. Negotiation, logon and tree connect take 2 to 10 KB;
-# a Kerberos ticket with many groups is up to 64 KB. The smaller ones are used, for all connections
-# alike, where a capture holds too many for the first.
-WINDOWS = (65536, 32768, 16384, 8192, 4096)
+from analyzer.tcp.sequence import distance
 
 # Bytes of either side kept after a NEGOTIATE message beyond the window, and how many such messages
 # of one connection: one is a protocol error already.
@@ -45,8 +41,7 @@ MAX_PAYLOAD = 16 * WINDOWS[0]
 # Rows after which those of connections that are no SMB are looked for and dropped.
 TIDY = 200_000
 
-_CONTROL = 0x07          # FIN, SYN, RST
-_SYN, _ACK = 0x02, 0x10
+_SYN = 0x02
 
 
 class StoreLimits(NamedTuple):
@@ -82,6 +77,7 @@ class SegmentStore:
         self._port = np.zeros(1 << 16, np.bool_)
         self._port[list(ports) if ports is not None else slice(None)] = True
         self._tidy_at = TIDY
+        self._narrowed = 0                                   # frame from which on a smaller window was needed
         self._window = 0                                     # index into WINDOWS
         self._bitten: dict[str, LimitReached] = {}
         self._newest_refused = -1                            # stream
@@ -96,7 +92,12 @@ class SegmentStore:
     @property
     def limits(self) -> tuple[LimitReached, ...]:
         """The limits that bit, in order of name."""
-        return tuple(self._bitten[name] for name in sorted(self._bitten))
+        bitten = list(self._bitten.values())
+        if self._window:
+            window = WINDOWS[self._window]
+            more = (self.ends.volume[: self.ends.count] > window).any(axis=1)
+            bitten.append(LimitReached("window", window, int(np.count_nonzero(more)), self._narrowed))
+        return tuple(sorted(bitten))
 
     def add(self, segments: SegmentTable, assigned: Assignment) -> None:
         """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
@@ -112,7 +113,7 @@ class SegmentStore:
         count = self.ends.count
         for name in ("_controls", "_kept", "_payload", "_cut"):
             setattr(self, name, grown(getattr(self, name), count))
-        batch = _Batch.of(segments, rows, conn, assigned)
+        batch = Batch.of_table(segments, rows, conn, assigned)
         reach = self._reach(segments, batch, entered)
         self.ends.count_rows(segments, rows, conn, assigned)
         self._keep(segments, batch, reach)
@@ -130,7 +131,7 @@ class SegmentStore:
             beyond, frame = before.beyond + beyond, before.frame
         self._bitten[name] = LimitReached(name, limit, beyond, frame)
 
-    def _reach(self, segments: SegmentTable, batch: _Batch, entered: int) -> NDArray[np.int64]:
+    def _reach(self, segments: SegmentTable, batch: Batch, entered: int) -> NDArray[np.int64]:
         """How far into its side's stream a row may begin to be kept; 0: it is not kept at all."""
         if self._recogniser is None:
             return np.full(len(batch.rows), WINDOWS[0])
@@ -141,7 +142,7 @@ class SegmentStore:
             segments, batch.rows, (batch.conn, batch.side), batch.offset, opened
         )
 
-    def _keep(self, segments: SegmentTable, batch: _Batch, reach: NDArray[np.int64]) -> None:
+    def _keep(self, segments: SegmentTable, batch: Batch, reach: NDArray[np.int64]) -> None:
         """Put the rows that matter into the store, within every limit."""
         wanted, payload = self._wanted(segments, batch, reach)
         size = payload_bytes(segments, batch.rows)
@@ -157,16 +158,17 @@ class SegmentStore:
                 wanted[beyond] = False
                 self._cut[batch.conn[beyond]] = True
                 self._note(name, cap, len(beyond), int(segments.frame[batch.rows[beyond[0]]]))
+        if self._window:
+            wanted &= inside(batch, WINDOWS[self._window])
         payload &= wanted
         if self._recogniser is not None and (
             len(self._rows) > self._tidy_at or self._full(wanted, size * payload)
         ):
             self._tidy(self._recogniser.refused(self.ends.count))
         while self._full(wanted, size * payload) and self._window + 1 < len(WINDOWS):
-            self._narrow(int(segments.frame[batch.rows[0]]))
-            inner, _ = self._wanted(segments, batch, reach)
-            wanted &= inner
-            payload &= inner
+            self._narrow(segments, batch, wanted, size * payload)
+            wanted &= inside(batch, WINDOWS[self._window])
+            payload &= wanted
         if self._full(wanted, size * payload):
             self._stop(segments, batch, wanted, size * payload)
             payload &= wanted
@@ -180,15 +182,14 @@ class SegmentStore:
                 self._reporters[frame] = segments.reporters[frame]
 
     def _wanted(
-        self, segments: SegmentTable, batch: _Batch, reach: NDArray[np.int64]
+        self, segments: SegmentTable, batch: Batch, reach: NDArray[np.int64]
     ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Which rows to keep, and of which the payload too."""
-        reach = np.minimum(reach, WINDOWS[self._window])
         near = (batch.offset >= -reach) & (batch.offset < reach)
         payload = batch.data & near
         wanted = payload | (batch.control & (reach > 0))
         wanted |= batch.acks & near & (batch.acked >= -reach) & (batch.acked < reach)
-        far = np.flatnonzero(batch.data & ~payload & (reach == WINDOWS[self._window]))
+        far = np.flatnonzero(batch.data & ~payload & (reach == WINDOWS[0]))
         starts = far[starts_negotiate(segments, batch.rows[far])]
         if starts.size or self._renewed:
             late = self._late(segments, batch, ~payload, starts)
@@ -197,7 +198,7 @@ class SegmentStore:
         return wanted, payload
 
     def _late(
-        self, segments: SegmentTable, batch: _Batch, far: NDArray[np.bool_], starts: NDArray[np.int64]
+        self, segments: SegmentTable, batch: Batch, far: NDArray[np.bool_], starts: NDArray[np.int64]
     ) -> list[int]:
         """Rows beyond the window that begin with a NEGOTIATE (`starts`) or follow such a row."""
         kept = []
@@ -246,32 +247,22 @@ class SegmentStore:
 
     def _tidy(self, refused: NDArray[np.bool_]) -> None:
         """Drop the rows of connections that turned out to be no SMB."""
-        self._rows.keep(~refused[self._rows.rows().conn])
+        self._rows.keep(lambda rows: ~refused[rows.conn])
         self._tidy_at = max(TIDY, 2 * len(self._rows))
 
-    def _narrow(self, frame: int) -> None:
+    def _narrow(
+        self, segments: SegmentTable, batch: Batch, wanted: NDArray[np.bool_], size: NDArray[np.int64]
+    ) -> None:
         """Take the next smaller window, for what is in the store too."""
+        if not self._window:
+            rows, payload = len(self._rows) + np.cumsum(wanted), len(self._rows.arena) + np.cumsum(size)
+            first = int(np.argmax((rows > self._limits.rows) | (payload > self._limits.payload)))
+            self._narrowed = int(segments.frame[batch.rows[first]])
         self._window += 1
-        window = WINDOWS[self._window]
-        inner = self._inside(window)
-        self._rows.keep(inner)
-        self._note("window", window, int(np.count_nonzero(~inner)), frame)
-
-    def _inside(self, window: int) -> NDArray[np.bool_]:
-        """Which rows of the store are inside a window, or were kept for another reason."""
-        rows = self._rows.rows()
-        base = self.ends.base
-        offset = distances(rows.seq, base[rows.conn, rows.side]) - 1 + ((rows.flags & _SYN) != 0)
-        acked = distances(rows.ack, base[rows.conn, rows.side ^ 1]) - 1
-        acks = (rows.flags & _ACK) != 0
-        beyond = ((np.abs(offset) >= window) & (np.abs(offset) < WINDOWS[0])) | (
-            acks & (rows.length == 0) & (np.abs(acked) >= window) & (np.abs(acked) < WINDOWS[0])
-        )
-        inside: NDArray[np.bool_] = ~beyond | ((rows.flags & _CONTROL) != 0) | (rows.icmp != 0)
-        return inside
+        self._rows.keep(lambda rows: inside(Batch.of_store(rows, self.ends.base), WINDOWS[self._window]))
 
     def _stop(
-        self, segments: SegmentTable, batch: _Batch, wanted: NDArray[np.bool_], size: NDArray[np.int64]
+        self, segments: SegmentTable, batch: Batch, wanted: NDArray[np.bool_], size: NDArray[np.int64]
     ) -> None:
         """Let in the first rows for which there is room, no others."""
         rows = len(self._rows) + np.cumsum(wanted)
@@ -305,34 +296,3 @@ class _Renewal(NamedTuple):
 
     times: int
     start: tuple[int, int]
-
-
-class _Batch(NamedTuple):
-    """Rows of one chunk with what decides about them. Entry i of every column is the same row."""
-
-    rows: NDArray[np.int64]          # in the SegmentTable
-    conn: NDArray[np.int64]
-    side: NDArray[np.uint8]
-    offset: NDArray[np.int64]        # of the first payload byte in its side's stream
-    acked: NDArray[np.int64]         # offset in the other side's stream
-    data: NDArray[np.bool_]          # with payload on the wire
-    acks: NDArray[np.bool_]          # without, but with ACK
-    control: NDArray[np.bool_]       # SYN, FIN, RST or quoted
-
-    @classmethod
-    def of(
-        cls, segments: SegmentTable, rows: NDArray[np.int64], conn: NDArray[np.int64], assigned: Assignment
-    ) -> _Batch:
-        flags = segments.flags[rows]
-        quoted = segments.icmp[rows] != 0
-        data = (segments.length[rows] > 0) & ~quoted
-        return cls(
-            rows=rows,
-            conn=conn,
-            side=assigned.side[rows],
-            offset=distances(segments.seq[rows], assigned.base[rows]) - 1 + ((flags & _SYN) != 0),
-            acked=distances(segments.ack[rows], assigned.peer_base[rows]) - 1,
-            data=data,
-            acks=~data & ~quoted & ((flags & _ACK) != 0),
-            control=quoted | ((flags & _CONTROL) != 0),
-        )
