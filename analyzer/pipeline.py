@@ -24,7 +24,15 @@ from analyzer.negotiation.pairing import is_negotiate
 from analyzer.negotiation.story import Story, tell
 from analyzer.negotiation.vocabulary import Facts
 from analyzer.report.notes import Contents, NoteTaker, link_name, traffic_of
-from analyzer.report.record import NO_TRAFFIC, CaptureRecord, ConnectionRecord, FindingRecord, Frames, Note
+from analyzer.report.record import (
+    NO_TRAFFIC,
+    CaptureRecord,
+    ConnectionRecord,
+    Detail,
+    FindingRecord,
+    Frames,
+    Note,
+)
 from analyzer.smb.fields import fields
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.flows import FlowTable
@@ -51,10 +59,14 @@ class Settings(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """Which connections are reported: those with one of the hosts and one of the streams; empty is all."""
+    """Which connections are reported: those with one of the hosts and one of the streams; empty is all.
+
+    detailed: with their steps and their offer and answer.
+    """
 
     hosts: frozenset[bytes] = frozenset()
     streams: frozenset[int] = frozenset()
+    detailed: bool = False
 
     def takes(self, connection: Connection) -> bool:
         """Whether a connection is reported."""
@@ -141,7 +153,7 @@ def run(
             _capture_record(one, others, number, rules),
             one.reading.contents.summary.cut,
             (
-                _diagnosed(story, facts(story, others, number), rules)
+                _diagnosed(story, facts(story, others, number), rules, detailed=wanted.detailed)
                 for story in stories
                 if wanted.takes(story.connection)
             ),
@@ -171,9 +183,19 @@ def _told(number: int, name: str, capture: Capture, settings: Settings, others: 
     return _Told(reading, notes, tuple(kept) if notes.stories <= KEPT_STORIES else None)
 
 
-def _diagnosed(story: Story, found: Facts, rules: RuleSet) -> Diagnosed:
+def _diagnosed(story: Story, found: Facts, rules: RuleSet, *, detailed: bool) -> Diagnosed:
     verdict = diagnose(found, evidence(story), rules, story.connection.stream)
-    return Diagnosed(_connection_record(story, verdict, rules), story, verdict)
+    record = _connection_record(story, verdict, rules)
+    if detailed:
+        record = record._replace(detail=_detail(story))
+    return Diagnosed(record, story, verdict)
+
+
+def _detail(story: Story) -> Detail:
+    from analyzer.negotiation.comparison import comparison_of
+    from analyzer.negotiation.events import events_of
+
+    return Detail(events_of(story), comparison_of(story))
 
 
 def _unread_record(unread: Unread) -> CaptureRecord:
@@ -238,6 +260,9 @@ def _connection_record(story: Story, verdict: Verdict, rules: RuleSet) -> Connec
                 frames=finding.frames,
                 display_filter=finding.display_filter,
                 reference=finding.reference or None,
+                why=rules.by_slug[finding.rule].why,
+                sees=rules.by_slug[finding.rule].sees,
+                blind_to=rules.by_slug[finding.rule].blind_to,
             )
             for finding in verdict.findings
         ),
@@ -264,11 +289,13 @@ def analyze(
     ports: Iterable[int] | None = (),
     hosts: Iterable[str] = (),
     streams: Iterable[int] = (),
+    details: bool = True,
 ) -> Report:
     """Diagnose captures: paths of files or folders, "-" for standard input, open binary files.
 
     rules: folders with further rule files. select, ignore: slugs. ports: SMB ports beside 139 and 445,
     None to recognise SMB by its bytes on any port. hosts, streams: report only these connections.
+    details: keep what HTML and JSON reports show of each connection's steps; without, it is faster and smaller.
     What a capture contains never raises: an unreadable one is a row of `captures` with its error.
     Raises a subclass of analyzer.Error for wrong use: no capture, no such folder, a rule that does not load.
     """
@@ -286,7 +313,7 @@ def analyze(
     if not given:
         raise UsageError("no capture given, or none in the folders given")
     try:
-        wanted = Wanted(frozenset(ip_address(host).packed for host in hosts), frozenset(streams))
+        wanted = Wanted(frozenset(ip_address(host).packed for host in hosts), frozenset(streams), details)
     except ValueError as error:
         raise UsageError(str(error)) from error
     in_force = load_rules(rules).reporting(select, ignore)

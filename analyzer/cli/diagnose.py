@@ -36,7 +36,7 @@ def run(words: Sequence[str]) -> int:
     tally = _Tally(options)
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, found)) as out:
         tally.folders(found)
-        for analyzed in analyze(found.captures, rules, _settings(options), _wanted(options)):
+        for analyzed in analyze(found.captures, rules, _settings(options), _wanted(options, detailed=out.detailed)):
             tally.capture(analyzed)
             out.capture(analyzed.record)
             for diagnosed in analyzed.connections:
@@ -58,8 +58,8 @@ def _settings(options: Any) -> Settings:
     )
 
 
-def _wanted(options: Any) -> Wanted:
-    return Wanted(frozenset(options.host), frozenset(options.stream))
+def _wanted(options: Any, *, detailed: bool) -> Wanted:
+    return Wanted(frozenset(options.host), frozenset(options.stream), detailed)
 
 
 class _Tally:
@@ -95,12 +95,17 @@ class _Tally:
             _say(f"{name}: offset {analyzed.cut.offset}: {analyzed.cut.reason}")
 
     def connection(self, analyzed: Analyzed, record: ConnectionRecord, missing: Sequence[Missing]) -> None:
-        """One connection: does it decide the status, and which rules could not judge it."""
+        """One connection: does it decide the status, and which rules could not judge it for want of what."""
         self.found = self.found or any(finding.severity in self._severities for finding in record.findings)
         if self._verbose:
+            silent: dict[str, dict[str, None]] = {}
             for one in missing:
-                why = f"not captured: {one.fact}" if one.fact else one.defect
-                _say(f"{analyzed.record.capture}: tcp.stream {record.stream}: {one.rule}: {one.condition}: {why}")
+                if one.fact.startswith("capture."):      # rules on captures as a whole are not asked here
+                    continue
+                why = f"{one.fact} is not captured" if one.fact else one.defect
+                silent.setdefault(why, {})[one.rule] = None
+            for why, slugs in silent.items():
+                _say(f"{analyzed.record.capture}: tcp.stream {record.stream}: {why}: {', '.join(slugs)}")
 
 
 def _say(line: str) -> None:
@@ -134,7 +139,7 @@ def _parser() -> arguments.Parser:
     add("paths", nargs="*", metavar="PATH", help="captures, folders with captures, or - for standard input")
     add("--format", choices=list(FORMATS), default="text", help="what goes to standard output (default: text)")
     add("-o", dest="output", action="append", default=[], metavar="FILE",
-        help="also write a report to FILE (repeatable): .json, .csv, .ndjson or .md")
+        help="also write a report to FILE (repeatable): .html, .json, .csv, .ndjson or .md")
     add("--files-from", metavar="FILE", help="read paths from FILE, or from - for standard input")
     arguments.add_rules(parser)
     arguments.add_ports(parser)

@@ -13,7 +13,7 @@ from typing import Self, TextIO
 
 from analyzer.errors import MissingExtra, OutputError, UsageError
 from analyzer.report.record import CaptureRecord, ConnectionRecord
-from analyzer.report.writer import ENDINGS, FORMATS, Style, Writer
+from analyzer.report.writer import DETAILED, ENDINGS, FILES, FORMATS, Style, Writer
 
 
 class Outputs:
@@ -23,13 +23,14 @@ class Outputs:
         self._files: list[_File] = []
         plan = [(name, _kind(name)) for name in files]
         _refuse_clashes(files, inputs)
+        self.detailed = not DETAILED.isdisjoint({format_name, *(kind for _, kind in plan)})
         self._writers: list[Writer] = [FORMATS[format_name](sys.stdout, style)]
         try:
             for name, kind in plan:
                 file = _File(name)
                 self._files.append(file)
                 with _reported(name):
-                    self._writers.append(FORMATS[kind](file.out, style._replace(terminal=False, file=True)))
+                    self._writers.append(FILES[kind](file.out, style._replace(terminal=False, file=True)))
         except OutputError:
             self.__exit__(OutputError, None, None)
             raise

@@ -1,35 +1,57 @@
-"""Story -> what happened, in order, and what was offered against what was answered.
-
-The ladder diagram and the offer-and-answer table of a report are drawn from these; nothing here
-judges.
-"""
+"""Story -> what happened, in order: the steps that a ladder diagram is drawn from. Nothing here judges."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.facts_transport import command_label
-from analyzer.negotiation.pairing import NO_DIALECT
-from analyzer.negotiation.story import Story, selected_dialect
+from analyzer.negotiation.pairing import NO_DIALECT, is_negotiate
+from analyzer.negotiation.stages import answers_validation, is_session_setup, is_tree_connect
+from analyzer.negotiation.story import Story
 from analyzer.smb import constants, smb1, smb2, status
-from analyzer.smb.contexts import Context
+from analyzer.smb.message import Message
 from analyzer.smb.sequel import (
+    SessionSetupRequest,
+    SessionSetupResponse,
+    Smb1SessionSetupResponse,
+    Smb1TreeConnectRequest,
     TreeConnectRequest,
+    TreeConnectResponse,
     ValidateNegotiateRequest,
     ValidateNegotiateResponse,
 )
-from analyzer.tcp.connection import ACK, FIN, RST, SYN, Segment
+from analyzer.tcp.connection import ACK, FIN, RST, SYN, Gap, Segment
+from analyzer.tcp.sequence import distance, forward
 
-# A ladder longer than this says nothing more about a negotiation.
-MOST_EVENTS = 60
+MOST_EVENTS = 60         # a ladder longer than this says nothing more about a negotiation
+LAST_EVENTS = 10         # of these the last ones are kept: they show how it ended
+FIRST_MESSAGES = 4       # always stand one by one
+MOST_IN_A_ROW = 3        # messages behind the negotiation that stand one by one; a longer row becomes one step
+
+_GUEST, _NULL, _ENCRYPT = 1, 2, 4            # SESSION_SETUP response flags. [MS-SMB2] 2.2.6
+_SHARE_ENCRYPT = 0x8000                      # SMB2_SHAREFLAG_ENCRYPT_DATA. [MS-SMB2] 2.2.10
+_NTLM = {1: "NTLM NEGOTIATE", 2: "NTLM CHALLENGE", 3: "NTLM AUTHENTICATE"}
+_KINDS = {
+    "smb1": "SMB1 message",
+    "smb2": "SMB2 message",
+    "session-request": "NetBIOS session request",
+    "positive": "NetBIOS positive response",
+    "negative": "NetBIOS negative response",
+    "retarget": "NetBIOS retarget response",
+    "not-smb": "not SMB",
+    "encrypted": "encrypted message",
+    "compressed": "compressed message",
+}
 
 
 class Event(NamedTuple):
-    """One step of a ladder. kind: syn, syn-ack, fin, rst, icmp, message or gap.
+    """One step of a ladder.
 
-    frame and time_ns are None for a gap: nobody captured it.
+    kind: syn, syn-ack, fin, rst, icmp, message; gap (bytes that nobody captured), more (several
+    steps in one), end (the capture ends before the connection does).
+    frame: of `more` the first; None for gap and end. time_ns: None for gap.
     """
 
     kind: str
@@ -40,26 +62,26 @@ class Event(NamedTuple):
     detail: str
 
 
-class Aspect(NamedTuple):
-    """One line of offer against answer. agreed: None where nothing was settled; differs: no common ground."""
+class _Step(NamedTuple):
+    """An event with its place. order: among events of one frame, what carries comes before what closes."""
 
-    name: str
-    offer: str | None
-    answer: str | None
-    agreed: str | None
-    differs: bool
+    frame: int
+    order: int
+    event: Event
+    message: Message | None = None
 
 
 def events_of(story: Story) -> tuple[Event, ...]:
     """The steps of a connection in capture order, at most MOST_EVENTS, gaps among them."""
-    found = [(e.frame or 0, e) for e in _control(story)]
-    found += [(p.frame, _message(p)) for p in story.placed if p.message.kind != "keepalive"]
-    found += list(_gaps(story))
-    found.sort(key=lambda pair: pair[0])
-    return tuple(event for _, event in found[:MOST_EVENTS])
+    steps = [*_control(story), *_messages(story), *_gaps(story)]
+    steps.sort(key=lambda step: step[:2])
+    events = _shortened(list(_joined(steps)))
+    if story.ending is None and story.handshake.refusal is None and story.handshake.icmp is None:
+        events.append(Event("end", True, None, story.capture_end_ns, "the capture ends", ""))
+    return tuple(events)
 
 
-def _control(story: Story) -> Iterator[Event]:
+def _control(story: Story) -> Iterator[_Step]:
     last: dict[tuple[int, str], Segment] = {}
     for segment in story.connection.segments:
         kind = _control_kind(segment)
@@ -70,12 +92,15 @@ def _control(story: Story) -> Iterator[Event]:
         again = before is not None and before.seq == segment.seq
         from_client = segment.side == story.client_side
         if kind == "icmp":
-            # The error travels towards the client, whoever sent it.
+            # The error travels towards the sender of the packet that it quotes.
             text = f"type {segment.icmp >> 8} code {segment.icmp & 0xFF}"
-            yield Event(kind, False, segment.frame, segment.time_ns, "ICMP error", text)
-            continue
-        label = {"syn": "SYN", "syn-ack": "SYN/ACK", "fin": "FIN", "rst": "RST"}[kind]
-        yield Event(kind, from_client, segment.frame, segment.time_ns, label, "sent again" if again else "")
+            event = Event(kind, not from_client, segment.frame, segment.time_ns, "ICMP error", text)
+        else:
+            label = {"syn": "SYN", "syn-ack": "SYN/ACK", "fin": "FIN", "rst": "RST"}[kind]
+            event = Event(
+                kind, from_client, segment.frame, segment.time_ns, label, "sent again" if again else ""
+            )
+        yield _Step(segment.frame, 2, event)
 
 
 def _control_kind(segment: Segment) -> str | None:
@@ -88,26 +113,123 @@ def _control_kind(segment: Segment) -> str | None:
     return "fin" if segment.flags & FIN else None
 
 
-def _gaps(story: Story) -> Iterator[tuple[int, Event]]:
+def _gaps(story: Story) -> Iterator[_Step]:
     for side, stream in enumerate(story.connection.streams):
         for gap in stream.gaps:
-            before = (stream.frame_at(gap.start - 1) if gap.start else None) or story.connection.first_frame
-            why = "cut off by the snap length" if gap.snapped else "not in the capture"
-            text = f"{gap.end - gap.start} bytes {why}"
-            yield before, Event("gap", side == story.client_side, None, None, "missing", text)
+            if not gap.snapped:
+                text = f"{gap.end - gap.start:,} bytes not in the capture"
+                event = Event("gap", side == story.client_side, None, None, "missing", text)
+                yield _Step(_gap_frame(story, side, gap), 0, event)
 
 
-def _message(placed: Placed) -> Event:
+def _snapped(story: Story) -> dict[int, int]:
+    """frame.number -> how many bytes of it the snap length cut off."""
+    return {
+        stream.frame_at(gap.start - 1) or 0: gap.end - gap.start
+        for stream in story.connection.streams
+        for gap in stream.gaps
+        if gap.snapped and gap.start
+    }
+
+
+def _gap_frame(story: Story, side: int, gap: Gap) -> int:
+    """The frame that shows a gap: the first that comes after it, or that acknowledges it."""
+    connection = story.connection
+    stream = connection.streams[side]
+    seen = [stream.frame_at(gap.end) or connection.last_frame]
+    base = connection.bases[side]
+    if base is not None:
+        end = forward(base, gap.end)
+        seen += [
+            segment.frame
+            for segment in connection.segments
+            if segment.side != side and segment.flags & ACK and distance(segment.ack, end) >= 0
+        ][:1]
+    return min(seen)
+
+
+def _joined(steps: Sequence[_Step]) -> Iterator[Event]:
+    """The events, with rows of messages that have nothing to do with the negotiation made one."""
+    row: list[_Step] = []
+    seen = 0
+    for step in steps:
+        if step.message is not None:
+            seen += 1
+            if seen > FIRST_MESSAGES and not _matters(step.message):
+                row.append(step)
+                continue
+        yield from _one(row)
+        row.clear()
+        yield step.event
+    yield from _one(row)
+
+
+def _one(row: Sequence[_Step]) -> Iterator[Event]:
+    if len(row) <= MOST_IN_A_ROW:
+        yield from (step.event for step in row)
+        return
+    names = list(dict.fromkeys(step.event.label.rsplit(" ", 1)[0] for step in row))
+    text = ", ".join(names[:6]) + (" and others" if len(names) > 6 else "")
+    first, last = row[0], row[-1]
+    yield Event(
+        "more", first.event.from_client, first.frame, first.event.time_ns,
+        f"{len(row):,} further messages to frame {last.frame}", text,
+    )  # fmt: skip
+
+
+def _matters(message: Message) -> bool:
+    return (
+        message.kind not in ("smb1", "smb2", "encrypted", "compressed")
+        or is_negotiate(message)
+        or is_session_setup(message)
+        or is_tree_connect(message)
+        or isinstance(message.body, ValidateNegotiateRequest | ValidateNegotiateResponse)
+    )
+
+
+def _shortened(events: list[Event]) -> list[Event]:
+    if len(events) < MOST_EVENTS:
+        return events
+    head, tail = events[: MOST_EVENTS - LAST_EVENTS - 2], events[-LAST_EVENTS:]
+    left_out = events[len(head) : -LAST_EVENTS]
+    first = left_out[0]
+    text = f"{len(left_out):,} further steps"
+    return [*head, Event("more", first.from_client, first.frame, first.time_ns, text, ""), *tail]
+
+
+def _messages(story: Story) -> Iterator[_Step]:
+    snapped = _snapped(story)
+    for number, placed in enumerate(story.placed):
+        if placed.message.kind != "keepalive":
+            event = _message(placed, story.placed[:number], snapped.get(placed.frame))
+            yield _Step(placed.frame, 1, event, placed.message)
+
+
+def _message(placed: Placed, before: Sequence[Placed], cut_off: int | None) -> Event:
     message = placed.message
-    label = command_label(placed)
-    if message.kind in ("smb1", "smb2"):
-        label += " response" if message.response else " request"
-    detail = "; ".join(part for part in _details(placed) if part)
+    if message.command is None:
+        label = _KINDS.get(message.kind, message.kind)
+    else:
+        label = f"{command_label(placed)} {'response' if message.response else 'request'}"
+    parts = [*_details(message), *_validation(message, before)]
+    if cut_off is not None:
+        parts.append(f"{cut_off:,} bytes cut off by the snap length")
+    elif not message.complete:
+        parts.append("incomplete in this capture")
+    detail = "; ".join(part for part in parts if part)
     return Event("message", placed.from_client, placed.frame, placed.time_ns, label, detail)
 
 
-def _details(placed: Placed) -> Iterator[str]:
-    message, body = placed.message, placed.message.body
+def _validation(message: Message, before: Sequence[Placed]) -> Iterator[str]:
+    # An error answer to it has no body that would tell.
+    if isinstance(message.body, ValidateNegotiateRequest | ValidateNegotiateResponse) or (
+        message.kind == "smb2" and message.command == constants.IOCTL and answers_validation(message, before)
+    ):
+        yield "FSCTL_VALIDATE_NEGOTIATE_INFO"
+
+
+def _details(message: Message) -> Iterator[str]:
+    body = message.body
     if message.kind == "not-smb":
         yield message.foreign or "unknown bytes"
     if message.error_code is not None:
@@ -121,159 +243,35 @@ def _details(placed: Placed) -> Iterator[str]:
         yield "no dialect accepted" if none else f"dialect index {body.dialect_index}"
     elif isinstance(body, smb2.NegotiateRequest):
         yield ", ".join(constants.dialect_name(d) for d in body.dialects)
+        yield _signing(body.security_mode)
     elif isinstance(body, smb2.NegotiateResponse) and body.dialect is not None:
         yield constants.dialect_name(body.dialect)
-    elif isinstance(body, TreeConnectRequest) and body.path:
-        yield body.path
-    elif isinstance(body, ValidateNegotiateRequest | ValidateNegotiateResponse):
-        yield "FSCTL_VALIDATE_NEGOTIATE_INFO"
-    if not message.complete:
-        yield "incomplete in this capture"
+        yield _signing(body.security_mode)
+    else:
+        yield from _sequel_details(body)
+    if message.signed and message.kind in ("smb1", "smb2"):
+        yield "signed"
 
 
-def comparison_of(story: Story) -> tuple[Aspect, ...]:
-    """What the last NEGOTIATE offered and what its answer says, aspect by aspect."""
-    asked = None if story.request is None else story.request.message.body
-    told = None if story.response is None else story.response.message.body
-    if asked is None and told is None:
-        return ()
-    return tuple(aspect for aspect in _aspects(story, asked, told) if aspect.offer or aspect.answer)
-
-
-def _aspects(story: Story, asked: object, told: object) -> Iterator[Aspect]:
-    yield _dialects(story)
-    request = asked if isinstance(asked, smb2.NegotiateRequest) else None
-    answer = told if isinstance(told, smb2.NegotiateResponse) else None
-    if isinstance(told, smb1.NegotiateResponse) or isinstance(asked, smb1.NegotiateRequest):
-        yield Aspect("signing", _smb1_client(story), _smb1_server(told), None, differs=False)
-    if request is not None or answer is not None:
-        modes = (
-            None if request is None else _mode(request.security_mode),
-            None if answer is None else _mode(answer.security_mode),
-        )
-        yield Aspect("signing", *modes, _signing(modes), differs=False)
-        yield from _algorithms(request, answer)
-        yield _capabilities(request, answer)
-    if answer is not None:
-        for name, size in (
-            ("largest transaction", answer.max_transact_size),
-            ("largest read", answer.max_read_size),
-            ("largest write", answer.max_write_size),
-        ):
-            yield Aspect(name, None, None if size is None else f"{size:,} bytes", None, differs=False)
-    if isinstance(told, smb1.NegotiateResponse | smb2.NegotiateResponse) and told.token is not None:
-        names = ", ".join(constants.mechanism_name(oid) for oid in told.token.mech_types)
-        yield Aspect("mechanisms", None, names or None, None, differs=False)
-
-
-def _dialects(story: Story) -> Aspect:
-    last = next((e for e in reversed(story.exchanges) if e.response is not None), None)
-    selected = None if last is None else selected_dialect(last)
-    answer = selected
-    denied = False
-    if last is not None and last.response is not None and selected is None:
-        message = last.response.message
-        body = message.body
-        wildcard = isinstance(body, smb2.NegotiateResponse) and body.dialect == constants.SMB_2_WILDCARD
-        denied = not wildcard
-        answer = "SMB 2.??? (ask again)" if wildcard else status.status_name(message.status or 0)
-        if isinstance(body, smb1.NegotiateResponse):
-            answer = "none of them"
-    offered = ", ".join(story.offered) or None
-    strange = selected is not None and offered is not None and selected not in story.offered
-    return Aspect("dialect", offered, answer, selected, differs=denied or strange)
-
-
-def _mode(mode: int | None) -> str | None:
+def _signing(mode: int | None) -> str:
     if mode is None:
-        return None
+        return ""
     if mode & constants.SIGNING_REQUIRED:
-        return "required"
-    return "enabled" if mode & constants.SIGNING_ENABLED else "not stated"
+        return "signing required"
+    return "signing enabled" if mode & constants.SIGNING_ENABLED else "signing not enabled"
 
 
-def _signing(modes: Sequence[str | None]) -> str | None:
-    if None in modes:
-        return None
-    return "messages are signed" if "required" in modes else "not required"
-
-
-def _smb1_client(story: Story) -> str | None:
-    header = None if story.request is None else story.request.message.header
-    if not isinstance(header, smb1.Smb1Header):
-        return None
-    if header.flags2 & constants.FLAGS2_SIGNING_REQUIRED:
-        return "required"
-    return "enabled" if header.flags2 & constants.FLAGS2_SIGNED else "not stated"
-
-
-def _smb1_server(told: object) -> str | None:
-    if not isinstance(told, smb1.NegotiateResponse) or told.security_mode is None:
-        return None
-    if told.security_mode & constants.SMB1_SIGNING_REQUIRED:
-        return "required"
-    return "enabled" if told.security_mode & constants.SMB1_SIGNING_ENABLED else "disabled"
-
-
-def _ids(contexts: Sequence[Context] | None, kind: int) -> list[int] | None:
-    found = [c for c in contexts or () if c.type == kind]
-    return [i for c in found for i in c.ids] if found else None
-
-
-def _algorithms(
-    request: smb2.NegotiateRequest | None, answer: smb2.NegotiateResponse | None
-) -> Iterator[Aspect]:
-    kinds = (
-        ("integrity hash", constants.PREAUTH_INTEGRITY, constants.HASHES),
-        ("encryption", constants.ENCRYPTION, constants.CIPHERS),
-        ("signing algorithm", constants.SIGNING, constants.SIGNINGS),
-        ("compression", constants.COMPRESSION, constants.COMPRESSIONS),
-        ("RDMA transforms", constants.RDMA_TRANSFORM, constants.RDMA_TRANSFORMS),
-    )
-    for name, kind, labels in kinds:
-        offered = _ids(None if request is None else request.contexts, kind)
-        chosen = _ids(None if answer is None else answer.contexts, kind)
-        both = offered is not None and chosen is not None
-        common = [i for i in chosen or () if i in (offered or ())]
-        nothing = kind == constants.ENCRYPTION and chosen == [0]
-        yield Aspect(
-            name,
-            None if offered is None else ", ".join(constants.label(i, labels) for i in offered),
-            "none in common" if nothing else _labels(chosen, labels),
-            ", ".join(constants.label(i, labels) for i in common) or None,
-            differs=both and bool(offered) and not common,
-        )
-
-
-def _labels(ids: Sequence[int] | None, labels: Mapping[int, str]) -> str | None:
-    return None if ids is None else ", ".join(constants.label(i, labels) for i in ids)
-
-
-_CAPABILITY_NAMES = (
-    (constants.CAP_DFS, "DFS"),
-    (constants.CAP_LEASING, "leasing"),
-    (constants.CAP_LARGE_MTU, "large MTU"),
-    (constants.CAP_MULTI_CHANNEL, "multichannel"),
-    (constants.CAP_PERSISTENT_HANDLES, "persistent handles"),
-    (constants.CAP_DIRECTORY_LEASING, "directory leasing"),
-    (constants.CAP_ENCRYPTION, "encryption"),
-)
-
-
-def _capabilities(
-    request: smb2.NegotiateRequest | None, answer: smb2.NegotiateResponse | None
-) -> Aspect:
-    mine = None if request is None else request.capabilities
-    theirs = None if answer is None else answer.capabilities
-    agreed = None if mine is None or theirs is None else _bits(mine & theirs)
-    return Aspect(
-        "capabilities",
-        None if mine is None else _bits(mine),
-        None if theirs is None else _bits(theirs),
-        agreed,
-        differs=False,
-    )
-
-
-def _bits(capabilities: int) -> str:
-    return ", ".join(name for bit, name in _CAPABILITY_NAMES if capabilities & bit) or "none"
+def _sequel_details(body: object) -> Iterator[str]:
+    if isinstance(body, SessionSetupRequest | SessionSetupResponse) and body.token is not None:
+        ntlm = body.token.ntlm
+        yield _NTLM.get(ntlm.message_type or 0, "NTLM") if ntlm is not None else (body.token.kind or "")
+    if isinstance(body, SessionSetupResponse) and body.session_flags:
+        yield "as guest" if body.session_flags & _GUEST else ""
+        yield "anonymous" if body.session_flags & _NULL else ""
+        yield "encryption required" if body.session_flags & _ENCRYPT else ""
+    elif isinstance(body, Smb1SessionSetupResponse) and body.action is not None and body.action & _GUEST:
+        yield "as guest"
+    elif isinstance(body, TreeConnectRequest | Smb1TreeConnectRequest) and body.path:
+        yield body.path
+    elif isinstance(body, TreeConnectResponse) and body.share_flags and body.share_flags & _SHARE_ENCRYPT:
+        yield "encryption required"

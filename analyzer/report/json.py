@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from analyzer import __version__
-from analyzer.report.record import SCHEMA, CaptureRecord, ConnectionRecord, FindingRecord, iso
+from analyzer.report.record import SCHEMA, CaptureRecord, ConnectionRecord, Detail, FindingRecord, iso
 from analyzer.report.safe import encodable
 from analyzer.report.writer import Writer
 
@@ -49,7 +49,7 @@ class NdjsonWriter(Writer):
         self._capture = encodable(record.capture)
 
     def connection(self, record: ConnectionRecord) -> None:
-        self.out.write(json.dumps({"capture": self._capture, **connection_object(record)}) + "\n")
+        self.out.write(json.dumps({"capture": self._capture, **connection_object(record._replace(detail=None))}) + "\n")
 
 
 def capture_object(record: CaptureRecord) -> Json:
@@ -99,6 +99,28 @@ def connection_object(record: ConnectionRecord) -> Json:
         "first_time": iso(record.first_ns),
         "last_time": iso(record.last_ns),
         "findings": [finding_object(finding) for finding in record.findings],
+        **({} if record.detail is None else detail_object(record.detail, record.first_ns)),
+    }
+
+
+def detail_object(detail: Detail, first_ns: int) -> Json:
+    """The steps of a connection and its offer and answer. seconds: since its first packet."""
+    return {
+        "events": [
+            {
+                "kind": event.kind,
+                "from": "client" if event.from_client else "server",
+                "frame": event.frame,
+                "seconds": None if event.time_ns is None else (event.time_ns - first_ns) / 1e9,
+                "label": encodable(event.label),
+                "detail": encodable(event.detail),
+            }
+            for event in detail.events
+        ],
+        "offer": {_key(aspect.name): _texts(aspect.offer) for aspect in detail.comparison},
+        "answer": {_key(aspect.name): _texts(aspect.answer) for aspect in detail.comparison},
+        "agreed": {_key(aspect.name): _texts(aspect.agreed) for aspect in detail.comparison},
+        "mismatches": [_key(aspect.name) for aspect in detail.comparison if aspect.differs],
     }
 
 
@@ -118,6 +140,14 @@ def finding_object(finding: FindingRecord) -> Json:
         "display_filter": finding.display_filter,
         "reference": finding.reference,
     }
+
+
+def _key(name: str) -> str:
+    return name.lower().replace(" ", "_")
+
+
+def _texts(values: tuple[str, ...] | None) -> JsonValue:
+    return None if values is None else [encodable(value) for value in values]
 
 
 def _text(value: str | None) -> str | None:

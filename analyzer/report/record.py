@@ -7,9 +7,13 @@ Times are nanoseconds since 1970-01-01 UTC until a report prints them with iso()
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.rule import Fix
+
+if TYPE_CHECKING:
+    from analyzer.negotiation.comparison import Aspect
+    from analyzer.negotiation.events import Event
 
 SCHEMA = 1                               # of the JSON report
 SEVERITIES = ("info", "warning", "error")
@@ -65,6 +69,16 @@ class FindingRecord(NamedTuple):
     frames: tuple[int, ...]
     display_filter: str
     reference: str | None
+    why: str = ""
+    sees: tuple[tuple[str, str], ...] = ()       # platform, what its user sees
+    blind_to: str = ""
+
+
+class Detail(NamedTuple):
+    """What a ladder diagram and an offer-and-answer table are drawn from."""
+
+    events: tuple[Event, ...]
+    comparison: tuple[Aspect, ...]
 
 
 class ConnectionRecord(NamedTuple):
@@ -91,6 +105,7 @@ class ConnectionRecord(NamedTuple):
     first_ns: int
     last_ns: int
     findings: tuple[FindingRecord, ...]
+    detail: Detail | None = None             # only where a report of the run shows it
 
     @property
     def primary(self) -> FindingRecord | None:

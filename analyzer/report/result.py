@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import OutputError, UsageError
 from analyzer.report.record import CaptureRecord, ConnectionRecord
-from analyzer.report.writer import ENDINGS, FORMATS, Style
+from analyzer.report.writer import ENDINGS, FILES, Style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,12 @@ class Report:
         kind = ENDINGS.get(Path(name).suffix.lower())
         if kind is None:
             raise UsageError(f"{name}: the ending must be one of {' '.join(ENDINGS)}")
+        self._write(name, kind)
+
+    def _write(self, name: str, kind: str) -> None:
         try:
             with Path(name).open("w", encoding="utf-8", newline="\n") as out:
-                writer = FORMATS[kind](out, Style(several=len(self._found) > 1, file=True))
+                writer = FILES[kind](out, Style(several=len(self._found) > 1, file=True))
                 writer.start()
                 for capture, records in self._found:
                     writer.capture(capture)
@@ -76,6 +79,10 @@ class Report:
                 writer.finish()
         except OSError as error:
             raise OutputError(f"{name}: {error.strerror or error}") from error
+
+    def to_html(self, path: str | os.PathLike[str]) -> None:
+        """Write the report to a self-contained HTML page, whatever the ending of its name."""
+        self._write(os.fspath(path), "html")
 
     def __repr__(self) -> str:
         connections = sum(len(records) for _, records in self._found)

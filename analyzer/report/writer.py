@@ -84,6 +84,12 @@ def _markdown(out: TextIO, style: Style) -> Writer:
     return MarkdownWriter(out, style)
 
 
+def _html(out: TextIO, style: Style) -> Writer:
+    from analyzer.report.html.writer import HtmlWriter
+
+    return HtmlWriter(out, style)
+
+
 # What --format takes; a new text format is one line here.
 FORMATS: Final[Mapping[str, Callable[[TextIO, Style], Writer]]] = {
     "text": _text,
@@ -93,10 +99,17 @@ FORMATS: Final[Mapping[str, Callable[[TextIO, Style], Writer]]] = {
     "markdown": _markdown,
 }
 
+# What -o writes beside these.
+FILES: Final[Mapping[str, Callable[[TextIO, Style], Writer]]] = {**FORMATS, "html": _html}
+
+# Formats that show the detail of each connection: it costs time, and is made only for them.
+DETAILED: Final = frozenset({"json", "html"})
+
 # What -o takes: the ending of the file and the format it stands for.
 ENDINGS: Final[Mapping[str, str]] = {
     ".json": "json",
     ".csv": "csv",
     ".ndjson": "ndjson",
     ".md": "markdown",
+    ".html": "html",
 }
