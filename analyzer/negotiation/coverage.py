@@ -80,11 +80,13 @@ class Coverage:
     client_snapped: bool
     server_from: int | None
     server_snapped: bool
+    unseen_close: bool                   # a FIN that the capture does not hold was acknowledged or stepped over
 
     @property
     def whole(self) -> bool:
         """Nothing is missing on either side."""
-        return self.both_sides and self.client_from is None and self.server_from is None
+        complete = self.client_from is None and self.server_from is None
+        return self.both_sides and complete and not self.unseen_close
 
 
 def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Coverage:
@@ -105,6 +107,21 @@ def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Co
         client_snapped=missing is not None and missing.snapped,
         server_from=None if server_missing is None else server_missing.start,
         server_snapped=server_missing is not None and server_missing.snapped,
+        unseen_close=any(_closed_unseen(connection, side) for side in (0, 1)),
+    )
+
+
+def _closed_unseen(connection: Connection, side: int) -> bool:
+    """Whether a side's FIN is missing: it takes one sequence number, which what follows shows."""
+    base, stream = connection.bases[side], connection.streams[side]
+    if base is None or any(s.side == side and s.flags & FIN for s in connection.segments):
+        return False
+    length = max([run.end for run in stream.runs[-1:]] + [gap.end for gap in stream.gaps[-1:]], default=0)
+    beyond = (base + length + 1) & 0xFFFFFFFF
+    return any(
+        s.seq == beyond if s.side == side else s.flags & ACK and s.ack == beyond
+        for s in connection.segments
+        if not s.icmp and not s.flags & SYN and (length or s.side != side or not s.flags & RST)
     )
 
 

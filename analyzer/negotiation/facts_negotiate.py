@@ -44,6 +44,8 @@ def negotiate_facts(story: Story) -> Iterator[Item]:
     """What stands under connection. and speaks of the NEGOTIATE."""
     asked = [e.request for e in story.exchanges if e.request is not None]
     yield "connection.negotiates", len(asked)
+    last = story.request
+    yield "connection.request_captured", last is not None and last.message.complete
     first = opens_with_negotiate(story)
     if first is not None:
         yield "connection.first_is_negotiate", first

@@ -44,7 +44,7 @@ class Sketch(NamedTuple):
     answered: bool
     selected: bool
     went_on: bool                    # SESSION_SETUP or more
-    left: bool                       # the client closed right after the answer
+    stayed: bool                     # the server closed first: the client was not done
     offer: tuple[str, ...]
     dialect: int
     smb1_answer: bool
@@ -63,7 +63,7 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
     newer = isinstance(asked, smb2.NegotiateRequest) and any(
         c.type > constants.COMPRESSION for c in asked.contexts or ()
     )
-    by_client = story.ending is not None and story.ending.by_client
+    by_server = story.ending is not None and not story.ending.by_client and story.coverage.whole
     went_on = story.sequel.session.request is not None or story.sequel.encrypted
     return Sketch(
         key=(capture, story.connection.stream),
@@ -74,7 +74,7 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
         answered=any(e.response is not None for e in story.exchanges),
         selected=final is not None,
         went_on=went_on,
-        left=by_client and not went_on,
+        stayed=by_server,
         offer=story.offered,
         dialect=(answer.dialect or 0) if isinstance(answer, smb2.NegotiateResponse) else 0,
         smb1_answer=isinstance(answer, smb1.NegotiateResponse),
@@ -183,11 +183,11 @@ class Others:
 
 
 def _scans(sketches: Sequence[Sketch]) -> bool:
-    answered = [s for s in sketches if s.answered]
+    probes = [s for s in sketches if s.answered or s.offer]
     return (
-        len(answered) >= SCAN_CONNECTIONS
-        and len({s.offer for s in answered}) > 1
-        and all(s.left for s in answered if s.selected)
+        len(probes) >= SCAN_CONNECTIONS
+        and len({s.offer for s in probes if s.offer}) > 1
+        and not any(s.stayed for s in probes if s.selected)
         and not any(s.went_on for s in sketches)
     )
 
