@@ -186,7 +186,7 @@ def _smb1_response(message: Message, body: smb1.NegotiateResponse) -> Iterator[I
     yield from _named(layout, [getattr(body, name) for name in layout.names])
     if body.challenge is not None:
         yield "smb.challenge", body.challenge.hex()
-    if body.server_guid is None:
+    if not (body.capabilities or 0) & constants.SMB1_CAP_EXTENDED_SECURITY:
         yield from _smb1_names(message, body)
     if body.server_guid is not None:
         yield "smb.server_guid", big_endian_guid_text(body.server_guid)
@@ -311,7 +311,8 @@ def _contexts(data: bytes, offset: int, count: int, first: int) -> Iterator[Item
         if form.rest is not None:
             member, shown, key = form.rest
             rest = getattr(context, member)
-            if rest or (rest is not None and member != "salt"):
+            whole = member != "data" or len(context.data) == context.data_length
+            if rest is not None and whole and (rest or member != "salt"):
                 yield key, rest if shown == TEXT else rest.hex()
 
 

@@ -234,8 +234,11 @@ def _smb2_body(
     """The body, by command, direction and status; an answer that failed has an error body."""
     structure_size = number(data, smb2.HEADER_SIZE, 2)
     goes_on = header.command == constants.SESSION_SETUP and header.status == MORE_PROCESSING_REQUIRED
-    if response and header.status and structure_size == smb2.ERROR_SIZE and not goes_on:
-        return smb2.read_error(data, size, header.status)
+    if response and header.status and not goes_on:
+        if structure_size is None:
+            return None, []                 # cut off: it could be either
+        if structure_size == smb2.ERROR_SIZE:
+            return smb2.read_error(data, size, header.status)
     if header.command == constants.NEGOTIATE:
         if response:
             return smb2.read_negotiate_response(data, size)
