@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
 class Kind(enum.Enum):
@@ -22,8 +22,7 @@ class Kind(enum.Enum):
     NOT_SMB = "not-smb"                     # bytes that are no NetBIOS or SMB framing
 
 
-@dataclass(frozen=True, slots=True)
-class Anomaly:
+class Anomaly(NamedTuple):
     """One thing wrong at one place.
 
     at: offset in the message (smb/) or in the byte stream (framing).

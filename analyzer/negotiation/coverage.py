@@ -6,7 +6,7 @@ A fact is None where the capture cannot show it: nothing here turns absence into
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Segment
 
@@ -16,8 +16,7 @@ UNREACHABLE = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Handshake:
+class Handshake(NamedTuple):
     """How TCP came up, or did not. Frames are None where the segment was not captured."""
 
     syns: tuple[Segment, ...]
@@ -65,8 +64,7 @@ def handshake_of(connection: Connection, client: int) -> Handshake:
     return Handshake(syns, syn_ack, refusal, icmp, up, round_trip)
 
 
-@dataclass(frozen=True, slots=True)
-class Coverage:
+class Coverage(NamedTuple):
     """What is missing. `client` and `server` are sides of the connection.
 
     *_from: stream offset of the first byte that is missing, None where nothing is.
@@ -125,8 +123,7 @@ def _closed_unseen(connection: Connection, side: int) -> bool:
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """The first FIN or RST after TCP was up, and what it answered.
 
     by_client: who sent it. expects: sequence number the closing segment carries.

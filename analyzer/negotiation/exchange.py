@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from analyzer.smb.message import Message
@@ -28,8 +27,7 @@ class State(enum.Enum):
     DENIED = "denied"                # refused with a status or index 0xFFFF
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """A NEGOTIATE request and its answer; either is None where it was not captured.
 
     expected: the request was allowed where it came; False for a NEGOTIATE after a final answer.

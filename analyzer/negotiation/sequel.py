@@ -6,7 +6,7 @@ A member is None where the capture does not show it. [MS-SMB2] 3.2.5.3, 3.2.5.5,
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.stages import answers_validation, is_session_setup, is_tree_connect
@@ -31,8 +31,7 @@ _INTERIM = (PENDING, MORE_PROCESSING_REQUIRED)
 NTLM_CHALLENGE, NTLM_AUTHENTICATE = 2, 3
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The last request of a kind and its final answer."""
 
     request: Placed | None = None
@@ -45,8 +44,7 @@ class Step:
         return None if self.response is None else self.response.message.status
 
 
-@dataclass(frozen=True, slots=True)
-class Sequel:
+class Sequel(NamedTuple):
     """What followed the negotiation on a connection."""
 
     session: Step

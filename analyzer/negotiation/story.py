@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from analyzer.negotiation.coverage import (
     Coverage,
@@ -25,8 +25,7 @@ from analyzer.tcp.connection import ByteStream, Connection, Endpoint
 NETBIOS_PORT, DIRECT_PORT = 139, 445
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(NamedTuple):
     """Everything that the capture tells of one connection.
 
     client_side: index of the client in connection.ends. capture_end_ns: time of the last packet
