@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from analyzer.errors import Error
+from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from analyzer.pipeline import analyze
     from analyzer.report.result import Report
 
-__version__ = "0.1.0"
 __all__ = ["Error", "Report", "__version__", "analyze"]
 
 

@@ -6,9 +6,9 @@ import argparse
 import os
 from collections.abc import Sequence
 
-from analyzer import __version__
 from analyzer.capture.source import Limits
 from analyzer.pipeline import SMB_PORTS
+from analyzer.version import __version__
 
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 

@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from analyzer import __version__
 from analyzer.cli import exits
 from analyzer.errors import Error, UsageError
+from analyzer.version import __version__
 
 USAGE: Final = """\
 usage: negdiag PATH...                        say why SMB negotiations in captures failed

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 
-from analyzer import __version__
 from analyzer.report.record import SCHEMA, CaptureRecord, ConnectionRecord, Detail, FindingRecord, iso
 from analyzer.report.safe import encodable
 from analyzer.report.writer import Writer
+from analyzer.version import __version__
 
 Json = dict[str, "JsonValue"]
 JsonValue = None | bool | int | float | str | list["JsonValue"] | Json
