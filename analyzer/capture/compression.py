@@ -195,7 +195,8 @@ def _lz4_frame(magic: bytes, fields: _Fields) -> Iterator[bytes]:
             break
         feed += header + fields.take(length + (4 if flags & 0x10 else 0))
         try:
-            piece = inflate.decompress(feed)
+            # Without a length the library guesses one, and keeps what does not fit to itself.
+            piece = inflate.decompress(feed, max_length=limit)
         except RuntimeError as error:
             raise Broken("lz4 data are damaged") from error
         feed = b""

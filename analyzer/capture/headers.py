@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,11 @@ class Decoder:
 
     unknown_link_packets: frames of link types that are not decoded, and unknown_link_types which;
     fragments_dropped: datagrams never put together because too many were unfinished at once.
+    peelers: by kind of header; others than the standard ones see what is peeled.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, peelers: Mapping[int, Peeler] | None = None) -> None:
+        self._peelers = PEELERS if peelers is None else peelers
         self.unknown_link_packets = 0
         self.unknown_link_types: set[int] = set()
         self._reassembler = Reassembler()
@@ -58,7 +61,7 @@ class Decoder:
 
     def decode(self, table: PacketTable) -> SegmentTable:
         """The TCP segments of a chunk, in capture order; data is the chunk's, or a longer copy."""
-        chunk = Chunk(table.data, PEELERS)
+        chunk = Chunk(table.data, self._peelers)
         count = len(table)
         if count:
             self._note_links(table.link_type)

@@ -51,15 +51,33 @@ class Walker(Protocol):
         """The whole records of a chunk that begins at a record."""
 
 
+class Piece(NamedTuple):
+    """What was read at a time: its frames, and all records they stand in: table.data[:consumed]."""
+
+    table: PacketTable
+    consumed: int
+
+
 class CaptureReader:
-    """Reads one capture, once. `summary` is set when `tables` is exhausted."""
+    """Reads one capture, once. `summary` is set when `tables` or `pieces` is exhausted.
+
+    head: the file's first bytes, at most 4096; known with the first table.
+    """
 
     def __init__(self, source: Source) -> None:
         self._source = source
+        self.head = b""
         self.summary: CaptureSummary | None = None
 
     def tables(self) -> Iterator[PacketTable]:
         """The frames in capture order, a chunk at a time; each table is valid until the next.
+
+        Raises CaptureError as `pieces` does.
+        """
+        return (piece.table for piece in self.pieces() if len(piece.table))
+
+    def pieces(self) -> Iterator[Piece]:
+        """The whole capture, a chunk at a time, whether it holds frames or not. Valid until the next.
 
         Raises CaptureError where not a single frame can be read: no capture, none that is known, or one
         that is cut or broken before its first frame. A sound one without frames has a summary.
@@ -77,8 +95,8 @@ class CaptureReader:
         while True:
             chunk = buffer[begin:filled]
             frames = walker.walk(chunk)
+            yield Piece(PacketTable(packets + 1, chunk, *frames[:5]), frames.consumed)
             if len(frames.start):
-                yield PacketTable(packets + 1, chunk, *frames[:5])
                 packets += len(frames.start)
                 snapped += int(np.count_nonzero(frames.captured < frames.original))
                 times = _span(times, frames.time_ns)
@@ -109,7 +127,7 @@ class CaptureReader:
 
     def _walker(self, buffer: NDArray[np.uint8], filled: int) -> Walker:
         source = self._source
-        head = buffer[:min(filled, 4096)].tobytes()
+        head = self.head = buffer[:min(filled, 4096)].tobytes()
         if is_pcap(head):
             return PcapWalker(head[:FILE_HEADER])
         if is_pcapng(head):

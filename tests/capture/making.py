@@ -143,4 +143,4 @@ def payload_of(table: SegmentTable, row: int) -> bytes:
 
 def same(left: np.ndarray, right: Sequence[int]) -> bool:
     """Whether a column has these values."""
-    return left.tolist() == list(right)
+    return list(left.tolist()) == list(right)
