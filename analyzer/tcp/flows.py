@@ -19,12 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
+from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.pairs import PairTable, grown
 from analyzer.tcp.reuse import Rows, Sides, turning_rows, walk
 
-# 40 to 56 bytes each: at most 450 MB. A capture with more conversations is a scan or a flood,
-# and conversations beyond this are counted, not numbered.
-MAX_FLOWS = 8_000_000
+# 45 bytes each: 190 MB. A capture with more conversations is a scan or a flood; conversations
+# beyond this have no number and are not looked at.
+MAX_FLOWS = 1 << 22
 
 _NONE = -1
 _NOWHERE = np.uint64(0xFFFF_FFFF_FFFF_FFFF)      # an endpoint whose address has no number
@@ -49,7 +50,8 @@ class FlowTable:
 
     def __init__(self, max_flows: int = MAX_FLOWS) -> None:
         self.streams = 0             # numbers given so far
-        self.unnumbered = 0          # rows of flows beyond max_flows
+        self._unnumbered = 0         # rows of flows beyond max_flows
+        self._first_unnumbered = 0   # frame
         self._max_flows = max_flows
         self._addresses = PairTable()                       # IPv6: upper and lower half
         self._pairs = PairTable()                           # endpoint, endpoint -> flow
@@ -58,6 +60,13 @@ class FlowTable:
         # By 2 * flow + direction:
         self._base: NDArray[np.uint32] = np.zeros(2048, np.uint32)
         self._known: NDArray[np.bool_] = np.zeros(2048, np.bool_)
+
+    @property
+    def limits(self) -> tuple[LimitReached, ...]:
+        """The limit of flows, if it bit."""
+        if not self._unnumbered:
+            return ()
+        return (LimitReached("flows", self._max_flows, self._unnumbered, self._first_unnumbered),)
 
     def assign(self, segments: SegmentTable) -> Assignment:
         """The place of each row. Rows come in capture order, each chunk once."""
@@ -109,7 +118,10 @@ class FlowTable:
             first = _first_rows(flow, np.flatnonzero(adding & (flow >= before)), before, len(self._pairs))
             fresh = quoting[flow[quoting] >= before]
             flow[fresh[first[flow[fresh] - before] > fresh]] = _NONE
-        self.unnumbered += int(np.count_nonzero((flow < 0) & ~short))
+        refused = np.flatnonzero((flow < 0) & ~short)
+        if refused.size:
+            self._first_unnumbered = self._first_unnumbered or int(segments.frame[refused[0]])
+            self._unnumbered += len(refused)
         flows = len(self._pairs)
         self._stream = grown(self._stream, flows)
         self._opener = grown(self._opener, flows)

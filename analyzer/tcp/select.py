@@ -19,10 +19,13 @@ from analyzer.tcp.batch import WINDOWS, Batch, inside
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.flows import Assignment
+from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.pairs import grown
 from analyzer.tcp.recognise import Recogniser, starts_negotiate
 from analyzer.tcp.rows import RowStore, payload_bytes
 from analyzer.tcp.sequence import distance
+
+__all__ = ["LimitReached", "SegmentStore", "StoreLimits"]
 
 # Bytes of either side kept after a NEGOTIATE message beyond the window, and how many such messages
 # of one connection: one is a protocol error already.
@@ -50,15 +53,6 @@ class StoreLimits(NamedTuple):
     connections: int = 2_000_000
     rows: int = 6_000_000
     payload: int = 320 << 20
-
-
-class LimitReached(NamedTuple):
-    """A limit that bit: its name, its value, and how many things went beyond it."""
-
-    name: str            # connections, rows, payload, window, connection-rows, connection-payload, controls
-    limit: int
-    beyond: int
-    frame: int           # where it first bit
 
 
 class SegmentStore:

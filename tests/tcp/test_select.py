@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from analyzer.tcp import select
 from analyzer.tcp.connection import Connection, Gap
 from analyzer.tcp.flows import FlowTable
-from analyzer.tcp.select import LimitReached, SegmentStore, StoreLimits
+from analyzer.tcp.limit import LimitReached
+from analyzer.tcp.select import SegmentStore, StoreLimits
 from tests.tcp.build import ACK, CLIENT, FIN, PSH, RST, SERVER, SYN, Packet, chunks, down, up
 
 SMB_PORTS = frozenset({139, 445})
