@@ -14,7 +14,7 @@ from typing import Any
 from analyzer.smb import constants, contexts, smb1, smb2
 from analyzer.smb.layout import DOSTIME, FILETIME, GUID, HEX, TEXT, Layout, Wire
 from analyzer.smb.message import Message
-from analyzer.smb.spnego import Token
+from analyzer.smb.spnego import Token, read_token
 
 Shown = int | bool | str | None
 Value = Shown | list[Shown]
@@ -183,6 +183,9 @@ def _smb1_counts(body: smb1.NegotiateRequest | smb1.NegotiateResponse) -> Iterat
 def _smb1_response(message: Message, body: smb1.NegotiateResponse) -> Iterator[Item]:
     yield from _smb1_counts(body)
     layout = smb1.WORDS.get(body.word_count or 0, _NO_WORDS)     # an index elsewhere is our reading, no field
+    if layout is _NO_WORDS and body.word_count and body.byte_count is not None:
+        start = smb1.HEADER_SIZE + 1
+        yield "smb.word_unk_response_format", message.data[start : start + 2 * body.word_count].hex()
     yield from _named(layout, [getattr(body, name) for name in layout.names])
     if body.challenge is not None:
         yield "smb.challenge", body.challenge.hex()
@@ -264,16 +267,19 @@ def _offers_contexts(dialects: Iterable[int]) -> bool:
 
 def _smb2_response(message: Message, body: smb2.NegotiateResponse) -> Iterator[Item]:
     yield from _buffer_code(body.structure_size)
-    buffer = body.security_buffer
+    buffer: bytes | None = None
+    if body.security_offset is not None and body.security_length is not None:
+        end = body.security_offset + body.security_length
+        buffer = message.data[body.security_offset : end] if end <= len(message.data) else None
     for key, value in _named(smb2.NEGOTIATE_RESPONSE, body):
-        # Wireshark reads the buffer before it shows where it lies and what follows.
+        # Wireshark reads the buffer, wherever it is, before it shows where it lies and what follows.
         if buffer is None and key in _BEHIND_THE_BUFFER:
             return
         yield key, value
-    if buffer is not None:
-        yield "smb2.security_blob", buffer.hex()
-    if body.token is not None:
-        yield from _token(body.token)
+    if buffer is None:
+        return
+    yield "smb2.security_blob", buffer.hex()
+    yield from _token(read_token(buffer) if body.token is None else body.token)
     if body.dialect is None or body.context_offset is None or body.security_length is None:
         return
     if body.context_count and _offers_contexts((body.dialect,)):
@@ -290,9 +296,8 @@ def _smb2_error(message: Message, body: smb2.ErrorResponse) -> Iterator[Item]:
     yield from _named(smb2.ERROR_RESPONSE, body)
     if body.byte_count is not None:
         # A count of 0 stands for one byte ([MS-SMB2] 2.2.2).
-        size = body.byte_count or 1
-        data = message.data[smb2.ERROR_AT : smb2.ERROR_AT + size]
-        if len(data) == size:
+        data = message.data[smb2.ERROR_AT : smb2.ERROR_AT + (body.byte_count or 1)]
+        if data:
             yield "smb2.error.data", data.hex()
 
 

@@ -197,12 +197,12 @@ def read_negotiate_request(data: bytes, size: int) -> tuple[NegotiateRequest, li
         stop = data.find(b"\0", at + 1, end)
         if stop < 0:
             if len(data) >= end:
-                unterminated = data[at + 1 : end].decode("latin-1")
+                unterminated = data[at + 1 : end].decode("utf-8", "replace")
                 detail = f"{unterminated[:80]!r} has no end"
                 faults.append(Anomaly(Kind.COUNT_OVERRUNS, at, "dialects", detail))
             break
         formats.append(data[at])
-        names.append(data[at + 1 : stop].decode("latin-1"))
+        names.append(data[at + 1 : stop].decode("utf-8", "replace"))
         at = stop + 1
     return request._replace(
         dialects=tuple(names), buffer_formats=tuple(formats), unterminated=unterminated

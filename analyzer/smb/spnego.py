@@ -66,16 +66,16 @@ def _piece(data: bytes, at: int, end: int) -> _Piece | None:
 
 
 def _pieces(data: bytes, at: int, end: int) -> Iterator[_Piece]:
-    """The elements between `at` and `end`, as long as each lies inside."""
-    while (piece := _piece(data, at, end)) is not None and piece.stop <= end:
-        yield piece
+    """The elements that begin between `at` and `end`; one that claims more ends with the data."""
+    while (piece := _piece(data, at, end)) is not None:
+        yield piece._replace(stop=min(piece.stop, len(data)))
         at = piece.stop
 
 
 def _inside(data: bytes, outer: _Piece, tag: int) -> _Piece | None:
-    """The element with this tag that fills `outer`, None if another stands there or it is cut."""
+    """The element with this tag inside `outer`, None if another stands there or it is cut."""
     piece = _piece(data, outer.start, min(outer.stop, len(data)))
-    return piece if piece is not None and piece.tag == tag and piece.stop <= outer.stop else None
+    return piece if piece is not None and piece.tag == tag and piece.stop <= len(data) else None
 
 
 def object_identifier(content: bytes) -> str | None:
@@ -210,7 +210,7 @@ def _hint_name(buffer: bytes, outer: _Piece) -> str | None:
         return None
     for piece in _pieces(buffer, hints.start, hints.stop):
         if piece.tag == _CONTEXT and (name := _inside(buffer, piece, _GENERAL_STRING)) is not None:
-            return buffer[name.start : name.stop].decode("latin-1")
+            return buffer[name.start : name.stop].decode("utf-8", "replace")
     return None
 
 

@@ -106,7 +106,8 @@ def tshark(capture: Path, display_filter: str, *options: str) -> str:
     """What tshark prints, with times in UTC."""
     command = ["tshark", "-r", str(capture), "-Y", display_filter, *options]
     environment = {**os.environ, "TZ": "UTC"}
-    return subprocess.run(command, capture_output=True, check=True, text=True, env=environment).stdout
+    done = subprocess.run(command, capture_output=True, check=True, env=environment)
+    return done.stdout.decode("utf-8", "replace")
 
 
 def wireshark_fields(capture: Path, display_filter: str) -> dict[int, list[dict[str, list[Any]]]]:
