@@ -108,7 +108,9 @@ def checksum(data: bytes) -> int:
 
 
 def mended(old: bytes, removed: bytes, added: bytes) -> bytes:
-    """A checksum after some 16-bit words went and others came. RFC 1624, equation 3"""
+    """A checksum after some bytes went and as many others came. RFC 1624, equation 3"""
+    odd = len(removed) % 2
+    removed, added = removed + bytes(odd), added + bytes(odd)
     total: int = ~int.from_bytes(old, "big") & 0xFFFF
     total += sum(~word & 0xFFFF for (word,) in struct.iter_unpack("!H", removed))
     total += sum(word for (word,) in struct.iter_unpack("!H", added))
@@ -176,7 +178,7 @@ def packet(ip: bytes) -> Packet | None:
 
 @dataclass(frozen=True, slots=True)
 class Tcp:
-    """A TCP segment in its packet. options: all of the header behind its twenty bytes."""
+    """A TCP segment in its packet. options: all of the header behind its twenty bytes, as far as it was captured."""
 
     carrier: Packet
     source_port: int
@@ -189,12 +191,13 @@ class Tcp:
     urgent: int
     options: bytes
     data: bytes
+    head: int                   # length of the header on the wire
     length: int                 # of the data on the wire
 
     @property
     def whole(self) -> bool:
-        """Every byte of its data was captured."""
-        return len(self.data) == self.length
+        """Every byte of it was captured."""
+        return len(self.data) == self.length and len(self.options) == self.head - 20
 
     @property
     def flow(self) -> tuple[bytes, int, bytes, int]:
@@ -204,13 +207,13 @@ class Tcp:
     def _head(self, check: bytes) -> bytes:
         return struct.pack(
             "!HHIIBBH2sH", self.source_port, self.target_port, self.seq, self.ack,
-            (20 + len(self.options)) // 4 << 4, self.flags, self.window, check, self.urgent) + self.options
+            self.head // 4 << 4, self.flags, self.window, check, self.urgent) + self.options
 
     def changed(self, **fields: int | bytes | Packet) -> Tcp:
         """With other ports, numbers, options or addresses, and the checksum mended by the difference."""
         new: Tcp = replace(self, **fields)  # type: ignore[arg-type]
-        removed = self._head(b"\0\0") + self.carrier.pseudo
-        added = new._head(b"\0\0") + new.carrier.pseudo
+        removed = self.carrier.pseudo + self._head(b"\0\0")
+        added = new.carrier.pseudo + new._head(b"\0\0")
         check = mended(self.check, removed, added)
         return replace(new, check=check)
 
@@ -227,7 +230,7 @@ class Tcp:
     def encode(self) -> bytes:
         """The IP packet as bytes."""
         body = self._head(self.check) + self.data
-        return replace(self.carrier, payload=body, size=len(body) + self.length - len(self.data)).encode()
+        return replace(self.carrier, payload=body, size=self.head + self.length).encode()
 
 
 def tcp(ip: bytes) -> Tcp | None:
@@ -239,11 +242,11 @@ def tcp(ip: bytes) -> Tcp | None:
 
 
 def segment(carrier: Packet) -> Tcp | None:
-    """The TCP segment that a packet carries; None where its header is cut."""
+    """The TCP segment that a packet carries; None where its header says that it is too short."""
     body = carrier.payload
     source, target, seq, ack, offset, flags, window, check, urgent = struct.unpack_from("!HHIIBBH2sH", body)
     head = (offset >> 4) * 4
-    if head < 20 or len(body) < head:
+    if head < 20:
         return None
     return Tcp(carrier, source, target, seq, ack, flags, window, check, urgent, body[20:head], body[head:],
-               carrier.size - head)
+               head, carrier.size - head)

@@ -21,6 +21,7 @@ from tests.packets import (
     Packet,
     Tcp,
     checksum,
+    declared,
     ipv4,
     ipv6,
     map_packets,
@@ -112,7 +113,7 @@ def as_ppp(capture: Capture) -> Capture:
 def as_pppoe(capture: Capture) -> Capture:
     """A PPPoE session over Ethernet."""
     def head(ip: bytes) -> bytes:
-        size = len(ip) + 2
+        size = declared(ip) + 2
         return (ETHERNET_HEAD + b"\x88\x64" + struct.pack("!BBHH", 0x11, 0, 7, size)
                 + (b"\0\x21" if ip[0] >> 4 == 4 else b"\0\x57"))
     return _relinked(capture, ETHERNET, head)
@@ -422,15 +423,15 @@ def across_the_wrap(capture: Capture) -> Capture:
 
 
 def _shifted_sack(options: bytes, shift: int) -> bytes:
-    """TCP options with the edges of SACK blocks moved."""
+    """TCP options, cut ones among them, with the edges of SACK blocks moved."""
     out, at = bytearray(options), 0
-    while at < len(options) and options[at]:
-        size = 1 if options[at] == 1 else options[at + 1]
+    while at + 1 < len(options) and options[at]:
+        size = 1 if options[at] == 1 else max(options[at + 1], 2)
         if options[at] == 5:
-            for edge in range(at + 2, at + size, 4):
+            for edge in range(at + 2, min(at + size, len(options) - 3), 4):
                 value = int.from_bytes(options[edge : edge + 4], "big") + shift
                 out[edge : edge + 4] = (value & 0xFFFF_FFFF).to_bytes(4, "big")
-        at += max(size, 1)
+        at += size
     return bytes(out)
 
 
@@ -477,9 +478,9 @@ def on_port(capture: Capture, port: int = 44_500) -> Capture:
 
 
 def with_other_client_ports(capture: Capture) -> Capture:
-    """Client ports (above 1023) moved by 7. The clients' ports change."""
+    """Client ports (20,000 and above) moved by 7. The clients' ports change."""
     def moved(number: int) -> int:
-        return 1024 + (number - 1024 + 7) % 64_512 if number > 1023 else number
+        return 20_000 + (number - 20_000 + 7) % 45_536 if number >= 20_000 else number
 
     def change(whole: Tcp) -> list[Tcp]:
         return [whole.changed(source_port=moved(whole.source_port), target_port=moved(whole.target_port))]
