@@ -67,7 +67,7 @@ def _block(
     streams = _streams(evidence, arena)
     base = (ends.base[numbers].reshape(-1) + (evidence.start + 1)) % MODULUS
     based = ends.based[numbers].reshape(-1)
-    bases = iter([b if known else None for b, known in zip(base.tolist(), based.tolist(), strict=True)])
+    bases = [b if known else None for b, known in zip(base.tolist(), based.tolist(), strict=True)]
     addresses = ends.address[numbers].astype(">u8").tobytes()
     meta = zip(
         ends.stream[numbers].tolist(),
@@ -85,21 +85,21 @@ def _block(
         at = 32 * i
         skip = 0 if v6 else 12
         yield Connection(
-            stream=stream,
-            ends=(
+            stream,
+            (
                 Endpoint(addresses[at + skip : at + 16], ports[0]),
                 Endpoint(addresses[at + 16 + skip : at + 32], ports[1]),
             ),
-            initiator=None if initiator < 0 else initiator,
-            segments=own,
-            streams=(next(streams), next(streams)),
-            packets=(packets[0], packets[1]),
-            first_frame=frame[0],
-            last_frame=frame[1],
-            first_ns=time[0],
-            last_ns=time[1],
-            reporters=_reporters(own, reporters) if quoted else {},
-            bases=(next(bases), next(bases)),
+            None if initiator < 0 else initiator,
+            own,
+            (next(streams), next(streams)),
+            (packets[0], packets[1]),
+            frame[0],
+            frame[1],
+            time[0],
+            time[1],
+            _reporters(own, reporters) if quoted else {},
+            (bases[2 * i], bases[2 * i + 1]),
         )
 
 

@@ -76,7 +76,11 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class ByteStream:
-    """What one side sent, in order. Runs and gaps alternate by offset; nothing overlaps."""
+    """What one side sent, in order. Runs and gaps are ordered by offset; nothing overlaps.
+
+    Between two runs lies a gap, or bulk data behind the negotiation that was passed over: that is
+    no gap. A gap may be two, one of them cut off by the snap length.
+    """
 
     runs: tuple[Run, ...]
     gaps: tuple[Gap, ...]

@@ -78,11 +78,13 @@ class Kept(NamedTuple):
         rows, sides = self.rows, self.sides
         side = 2 * self.local + rows.side
         measured = rows.icmp == 0
-        carrying = measured & (rows.length > 0) & (rows.at != NO_PAYLOAD)
+        # The payload of a RST is a message to whoever debugs, not part of the stream. RFC 1122 4.2.2.12
+        steady = measured & ((rows.flags & _RST) == 0)
+        carrying = steady & (rows.length > 0) & (rows.at != NO_PAYLOAD)
         carrying[self._stale(side, carrying)] = False
-        start = self._starts(side, carrying, measured)
+        start = self._starts(side, carrying, steady)
         horizon = np.repeat(self.horizon, 2)
-        reached = self._reached(side, measured, start, horizon) - start
+        reached = self._reached(side, steady, start, horizon) - start
         order = np.flatnonzero(carrying)
         order = order[np.argsort(side[order], kind="stable")]
         of = side[order]
@@ -125,7 +127,7 @@ class Kept(NamedTuple):
         )
 
     def _starts(
-        self, side: NDArray[np.int64], carrying: NDArray[np.bool_], measured: NDArray[np.bool_]
+        self, side: NDArray[np.int64], carrying: NDArray[np.bool_], steady: NDArray[np.bool_]
     ) -> NDArray[np.int64]:
         """Offset, from the base, of each stream's first byte: 0 behind a SYN, else the earliest seen.
 
@@ -140,7 +142,6 @@ class Kept(NamedTuple):
         mid = ~opened
         if not mid.any():
             return start
-        steady = measured & ((rows.flags & _RST) == 0)
         acking = steady & ((rows.flags & _SYN_ACK) == _ACK)
         earliest = np.full((3, sides), _UNSET)
         np.minimum.at(earliest[0], side[carrying], self.offset[carrying])
@@ -176,19 +177,19 @@ class Kept(NamedTuple):
     def _reached(
         self,
         side: NDArray[np.int64],
-        measured: NDArray[np.bool_],
+        steady: NDArray[np.bool_],
         start: NDArray[np.int64],
         horizon: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """The highest offset, from the base, that shows that the bytes before it existed.
 
+        steady: rows that are neither quoted nor RST.
         A segment shows it by its own sequence number, or by what it acknowledges if its own
         sequence number is one that its side may send. RST is no witness: many stacks fill it with
         anything. Numbers beyond the horizon are none either: nothing there was kept to compare.
         """
         rows = self.rows
         reached = start.copy()
-        steady = measured & ((rows.flags & _RST) == 0)
         end = self.offset + rows.length
         sane = steady & (np.abs(self.offset) <= horizon[side])
         own = sane & (end <= horizon[side])

@@ -125,23 +125,31 @@ def _paint(parts: Sequence[_Part]) -> _Runs:
         else:
             spans.append([start, end])
     starts = [start for start, _ in spans]
-    canvases = [np.zeros(end - start, np.uint8) for start, end in spans]
+    canvases = [bytearray(end - start) for start, end in spans]
+    painted = [bytearray(end - start) for start, end in spans]          # 1 where there is a byte
     owners = [np.full(end - start, -1, np.int32) for start, end in spans]
     disagreeing: list[int] = []
     for number, part in enumerate(parts):
         at = bisect_right(starts, part.start) - 1
-        area = slice(part.start - starts[at], part.start - starts[at] + len(part.data))
-        canvas, owner = canvases[at][area], owners[at][area]
-        data = np.frombuffer(part.data, np.uint8)
-        free = owner < 0
-        if free.all():
-            canvas[:] = data
-            owner[:] = number
-            continue
-        if ((canvas != data) & ~free).any():
-            disagreeing.append(part.frame)
-        canvas[free] = data[free]
-        owner[free] = number
+        canvas, owner = canvases[at], owners[at]
+        first, last = part.start - starts[at], part.start - starts[at] + len(part.data)
+        seen = painted[at][first:last]
+        if 1 in seen:
+            if 0 in seen:
+                free = np.frombuffer(seen, np.uint8) == 0
+                data, old = np.frombuffer(part.data, np.uint8), np.frombuffer(canvas, np.uint8)[first:last]
+                differs = bool(((old != data) & ~free).any())
+                old[free] = data[free]
+                owner[first:last][free] = number
+                painted[at][first:last] = b"\1" * len(seen)
+            else:
+                differs = canvas[first:last] != part.data
+            if differs:
+                disagreeing.append(part.frame)
+        else:
+            canvas[first:last] = part.data
+            owner[first:last] = number
+            painted[at][first:last] = b"\1" * len(seen)
     runs = []
     for start, canvas, owner in zip(starts, canvases, owners, strict=True):
         ends = np.append(np.flatnonzero(owner[1:] != owner[:-1]) + 1, len(owner))
@@ -149,7 +157,7 @@ def _paint(parts: Sequence[_Part]) -> _Runs:
         runs.append(
             Run(
                 start,
-                canvas.tobytes(),
+                bytes(canvas),
                 tuple((ends + start).tolist()),
                 tuple(part.frame for part in brought),
                 tuple(part.time_ns for part in brought),

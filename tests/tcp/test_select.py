@@ -188,6 +188,13 @@ def test_gaps(packets: list[Packet], gaps: tuple[list[tuple[int, int]], list[tup
     assert tuple([(gap.start, gap.end) for gap in stream.gaps] for stream in connection.streams) == gaps
 
 
+def test_the_text_of_a_reset_is_not_the_stream() -> None:
+    """RFC 1122 4.2.2.12 lets a RST carry a reason."""
+    connection = one([*handshake(), down(S + 1, C + 1, RST | ACK, b"no listener")])
+    assert connection.streams[1].runs == ()
+    assert connection.segments[-1].length == 11
+
+
 def test_bytes_behind_the_fin_are_not_the_stream() -> None:
     """Cut where the FIN stands."""
     connection = one(
