@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from analyzer.capture.table import Cut
     from analyzer.report.fieldlist import Row
     from analyzer.report.result import Report
+    from analyzer.rewrite.pseudonym import Pseudonyms
 
 SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
@@ -51,11 +52,12 @@ Capture = str | os.PathLike[str] | BinaryIO
 
 
 class Settings(NamedTuple):
-    """What reading captures depends on. ports: SMB's, None for any."""
+    """What reading captures depends on. ports: SMB's, None for any; key: of the pseudonyms to report under."""
 
     ports: frozenset[int] | None = SMB_PORTS
     max_connections: int = MAX_CONNECTIONS
     limits: Limits = Limits()
+    key: bytes | None = None
 
 
 class Wanted(NamedTuple):
@@ -82,13 +84,20 @@ class Reading(NamedTuple):
     contents: Contents
     store: SegmentStore
     ports: frozenset[int] | None
+    pseudonyms: Pseudonyms | None = None
 
     def stories(self) -> Iterator[Story]:
         """The story of each connection, in order of tcp.stream. May be asked for more than once."""
         summary = self.contents.summary
         ports = tuple(SMB_PORTS if self.ports is None else self.ports)
-        for connection in self.store.connections():
-            yield tell(connection, capture_end_ns=summary.last_ns or 0, ports=ports, names=summary.names)
+        names, connections = summary.names, self.store.connections()
+        if self.pseudonyms is not None:
+            from analyzer.rewrite.connections import anonymized
+
+            names = self.pseudonyms.hosts(names)
+            connections = (anonymized(connection, self.pseudonyms) for connection in connections)
+        for connection in connections:
+            yield tell(connection, capture_end_ns=summary.last_ns or 0, ports=ports, names=names)
 
 
 class Unread(NamedTuple):
@@ -132,7 +141,16 @@ def read(name: str, capture: Capture, settings: Settings) -> Reading:
         summary, decoder.census, store.limits, decoder.unknown_link_packets,
         tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
     )
-    return Reading(name, contents, store, settings.ports)
+    return Reading(name, contents, store, settings.ports, pseudonyms(settings))
+
+
+def pseudonyms(settings: Settings) -> Pseudonyms | None:
+    """What reports are written under, None for the true names."""
+    if settings.key is None:
+        return None
+    from analyzer.rewrite.pseudonym import pseudonyms_of
+
+    return pseudonyms_of(settings.key)
 
 
 def run(
@@ -143,6 +161,9 @@ def run(
     captures: (name as reported, what to open).
     """
     others = Others()
+    names = pseudonyms(settings)
+    if names is not None:
+        wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
     told = [_told(number, *capture, settings, others) for number, capture in enumerate(captures)]
     for number, one in enumerate(told):
         if isinstance(one, Unread):
