@@ -36,7 +36,7 @@ QUOTE = 0xFFFF               # of Rows.mark: type << 8 | code of the ICMP error 
 PARTIAL = 0x10000            # of Rows.mark: first fragment of a datagram that is not put together
 UNSIZED_V6 = 0x20000         # of Rows.mark: IPv6 without a length, which Wireshark takes no further
 
-MAX_LAYERS = 40
+MAX_LAYERS = 128
 """Headers peeled off one frame; more is no network but an attack."""
 
 
