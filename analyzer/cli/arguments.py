@@ -7,9 +7,11 @@ import os
 from collections.abc import Sequence
 
 from analyzer.capture.source import Limits
+from analyzer.errors import UsageError
 from analyzer.pipeline import SMB_PORTS
 from analyzer.version import __version__
 
+MIN_KEY, MAX_KEY = 16, 1 << 20         # bytes of --anonymize-key
 SIZES = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 
 
@@ -133,6 +135,32 @@ def add_limits(parser: argparse.ArgumentParser) -> None:
         "--max-decompressed", type=size, metavar="SIZE",
         help="read at most SIZE bytes out of a compressed capture, such as 8G",
     )
+
+
+def add_anonymize(parser: argparse.ArgumentParser) -> None:
+    """--anonymize, --anonymize-key."""
+    parser.add_argument(
+        "--anonymize", action="store_true",
+        help="other addresses, host, domain and user names and GUIDs in the place of the true ones",
+    )
+    parser.add_argument(
+        "--anonymize-key", metavar="FILE",
+        help="the same pseudonyms for the same FILE of secret bytes (default: a new key for each run, kept nowhere)",
+    )
+
+
+def key(options: argparse.Namespace) -> bytes | None:
+    """The key of the pseudonyms, None where the true names are wanted."""
+    if options.anonymize_key is None:
+        return os.urandom(32) if options.anonymize else None
+    try:
+        with open(options.anonymize_key, "rb") as file:  # noqa: PTH123 (pathlib is not needed to start)
+            secret = file.read(MAX_KEY)
+    except OSError as error:
+        raise UsageError(f"--anonymize-key {options.anonymize_key}: {error.strerror or error}") from error
+    if len(secret) < MIN_KEY:
+        raise UsageError(f"--anonymize-key {options.anonymize_key}: {len(secret)} bytes; {MIN_KEY} are needed")
+    return secret
 
 
 def processors() -> int:

@@ -55,6 +55,7 @@ def _settings(options: Any) -> Settings:
         arguments.wanted_ports(options.port),
         options.max_connections or Settings().max_connections,
         arguments.limits(options.max_decompressed),
+        arguments.key(options),
     )
 
 
@@ -151,6 +152,7 @@ def _parser() -> arguments.Parser:
     add("--jobs", type=arguments.count, default=arguments.processors(), metavar="N",
         help="processes to use (default: the processors there are)")
     arguments.add_limits(parser)
+    arguments.add_anonymize(parser)
     add("--fail-on", choices=FAIL_ON, default="never", help="exit with 1 if something at least as severe is found")
     add("-q", "--quiet", action="store_true", help="only the verdicts")
     add("-v", "--verbose", action="store_true",
