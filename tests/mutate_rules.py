@@ -114,12 +114,20 @@ def survivors(rule: Rule, examples: Sequence[Example], language: Language) -> li
     facts = [example for example in examples if example.expects != "capture"]
     found = []
     for mutation in mutations(rule):
-        condition = getattr(rule, mutation.key)._replace(text=mutation.text)
-        changed = rule._replace(**{mutation.key: condition})
+        changed = _changed(rule, mutation)
         alone = RuleSet((changed,), language)
         if not any(check_facts(changed, example, alone) for example in facts):
             found.append(mutation)
     return found
+
+
+def _changed(rule: Rule, mutation: Mutation) -> Rule:
+    condition = dict(rule.conditions())[mutation.key]._replace(text=mutation.text)
+    kind, _, name = mutation.key.partition(".")
+    if kind != "hints":
+        return rule._replace(**{mutation.key: condition})
+    hints = tuple(hint._replace(when=condition) if hint.name == name else hint for hint in rule.hints)
+    return rule._replace(hints=hints)
 
 
 def main(slugs: Sequence[str]) -> int:
@@ -132,7 +140,7 @@ def main(slugs: Sequence[str]) -> int:
         changes += sum(1 for _ in mutations(rule))
         for mutation in survivors(rule, loaded.examples[rule.slug], language):
             unnoticed += 1
-            line = getattr(rule, mutation.key).line
+            line = dict(rule.conditions())[mutation.key].line
             print(f"{rule.source}:{line}: {rule.slug}: {mutation.key} {mutation.change}")
     print(f"{changes} changes of {len(slugs) or len(loaded.rules)} rules, {unnoticed} unnoticed")
     return 1 if unnoticed else 0

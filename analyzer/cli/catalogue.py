@@ -39,13 +39,14 @@ def _run_test(words: Sequence[str]) -> int:
     return test_command(options.folders, sys.stdout, _diagnose)
 
 
-def _diagnose(path: Path, rules: RuleSet) -> Iterator[Diagnosed]:
+def _diagnose(path: Path, rules: RuleSet, ports: tuple[int, ...]) -> Iterator[Diagnosed]:
     """One capture of an example, as `negdiag PATH` diagnoses it. Raises CaptureError where it cannot be read."""
     from analyzer import pipeline
     from analyzer.diagnosis.selftest import Diagnosed
     from analyzer.errors import CaptureError
 
-    for analyzed in pipeline.run([(str(path), path)], rules, pipeline.Settings(), pipeline.Wanted()):
+    settings = pipeline.Settings(ports=pipeline.SMB_PORTS | frozenset(ports))
+    for analyzed in pipeline.run([(str(path), path)], rules, settings, pipeline.Wanted()):
         if analyzed.record.error is not None:
             raise CaptureError(analyzed.record.error)
         for diagnosed in analyzed.connections:

@@ -32,6 +32,7 @@ _CONDITIONS = {
     "cause_when": "It is what broke the connection, and else a warning, when",
     "candidate_when": "It is named as a candidate when",
     "likely_when": "It is likely rather than proven when",
+    "warning_when": "It is only a warning when",
     "info_when": "It is only information when",
 }
 
@@ -100,8 +101,12 @@ def _fixes(fixes: Sequence[Fix]) -> Iterator[str]:
 
 
 def _wire(rule: Rule) -> Iterator[str]:
+    hints = {f"hints.{hint.name}": hint.text for hint in rule.hints}
     for key, condition in rule.conditions():
-        yield f"  {_CONDITIONS[key]}"
+        if key in hints:
+            yield from _wrapped(f'The report adds "{" ".join(hints[key].split())}" when', "  ")
+        else:
+            yield f"  {_CONDITIONS[key]}"
         yield from _condition(condition)
     if rule.evidence:
         yield from _wrapped(f"Proved by: {', '.join(rule.evidence)}", "  ")

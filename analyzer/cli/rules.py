@@ -37,11 +37,11 @@ def rules_command(rules_dirs: Sequence[str | os.PathLike[str]], format: str, out
 def test_command(
     dirs: Sequence[str | os.PathLike[str]],
     out: TextIO,
-    diagnose: Callable[[Path, RuleSet], Iterable[Diagnosed]] | None = None,  # noqa: PT028 - no test
+    diagnose: Callable[[Path, RuleSet, tuple[int, ...]], Iterable[Diagnosed]] | None = None,  # noqa: PT028 - no test
 ) -> int:
     """Runs the examples of the rules in `dirs`, or of the built-in rules, and says which fail.
 
-    Rules of `dirs` may name built-in ones. diagnose: reads a capture with a set of rules; without it,
+    Rules of `dirs` may name built-in ones. diagnose: reads a capture with a set of rules and further SMB ports; without it,
     examples that are captures are skipped. Status 1 where an example fails. Raises RulesError where a
     rule does not load (one without examples among them), UsageError as `load_rules`.
     """
@@ -52,8 +52,8 @@ def test_command(
     if diagnose is not None:
         in_force = load_rules(dirs)
 
-        def read(path: Path) -> Iterable[Diagnosed]:
-            return diagnose(path, in_force)
+        def read(path: Path, ports: tuple[int, ...]) -> Iterable[Diagnosed]:
+            return diagnose(path, in_force, ports)
 
     outcome = run_examples(rules, loaded.examples, language, read)
     out.writelines(

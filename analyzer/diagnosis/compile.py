@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-SCHEMA = 1
+SCHEMA = 2
 """Version of the index; another one is not read."""
 
 INDEX = "index.json"
@@ -110,11 +110,32 @@ def entry(name: str, document: Mapping[str, Node]) -> dict[str, Plain]:
     A key that ends in `when` is a condition: its value is kept as text, whatever YAML makes of it.
     """
     kept = {key: node for key, node in document.items() if key not in NOT_INDEXED}
+    places: dict[str, Plain] = {key: [node.line, node.column] for key, node in kept.items()}
+    hints = kept.get("hints")
+    for hint in hints.value if hints is not None and isinstance(hints.value, list) else ():
+        if isinstance(hint.value, dict) and {"name", "when"} <= hint.value.keys():
+            places[f"hints.{hint.value['name'].text}"] = [hint.value["when"].line, hint.value["when"].column]
+    return {"file": name, "rule": _values(kept), "places": places}
+
+
+def _values(keys: Mapping[str, Node]) -> dict[str, Plain]:
     return {
-        "file": name,
-        "rule": {key: node.text if key.endswith("when") else plain(node) for key, node in kept.items()},
-        "places": {key: [node.line, node.column] for key, node in kept.items()},
+        key: node.text
+        if key.endswith("when")
+        else [_values(item.value) if isinstance(item.value, dict) else plain(item) for item in node.value]
+        if key == "hints" and isinstance(node.value, list)
+        else plain(node)
+        for key, node in keys.items()
     }
+
+
+def _conditions(values: Mapping[str, Plain]) -> Iterator[str]:
+    for key, value in values.items():
+        if key.endswith("when"):
+            yield str(value)
+        for hint in value if key == "hints" and isinstance(value, list) else ():
+            if isinstance(hint, dict):
+                yield str(hint["when"])
 
 
 def write_index(folder: Path, target: Path, types: Mapping[str, str] | None = None) -> None:
@@ -143,13 +164,7 @@ def _compiled(entries: Sequence[dict[str, Plain]], types: Mapping[str, str] | No
         vocabulary = _module(here.parent / "negotiation" / "vocabulary.py").VOCABULARY
         types = {name: fact.type for name, fact in vocabulary.items()}
     language = _module(here / "expression.py").Language(types)
-    texts = {
-        str(text)
-        for item in entries
-        if isinstance(rule := item["rule"], dict)
-        for key, text in rule.items()
-        if key.endswith("when")
-    }
+    texts = {text for item in entries if isinstance(rule := item["rule"], dict) for text in _conditions(rule)}
     programs: Plain = {text: language.compile(text).serialize() for text in sorted(texts)}
     return {"programs": programs, "reads": sorted(set().union(*map(language.names, texts)))}
 

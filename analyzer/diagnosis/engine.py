@@ -16,7 +16,7 @@ from analyzer.errors import UsageError
 
 if TYPE_CHECKING:
     from analyzer.diagnosis.expression import Language
-    from analyzer.diagnosis.rule import Fix, Rule
+    from analyzer.diagnosis.rule import Condition, Fix, Hint, Rule
 
 OUTCOME = "connection.outcome"
 
@@ -66,10 +66,11 @@ class Verdict(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A rule that stands in the causes or warnings, with its severity there."""
+    """A rule that stands in the causes or warnings, with its severity there and the hints that apply."""
 
     rule: Rule
     severity: str
+    hints: tuple[Hint, ...]
 
 
 class Judgement(NamedTuple):
@@ -105,7 +106,7 @@ class RuleSet:
         self._after = _closure({rule.slug: rule.explains for rule in self.rules})
         self._dropped = _closure({rule.slug: rule.instead_of for rule in self.rules})
         self._judgements: dict[object, Judgement] = {}
-        self._templates: dict[str, Template] = {}
+        self._templates: dict[str, Template] = {}             # by their text
         self._reads = frozenset(self._names() if reads is None else reads) | {OUTCOME}
 
     def _names(self) -> Iterable[str]:
@@ -164,11 +165,11 @@ class RuleSet:
             found = self._judgements[key] = self._evaluate(facts)
         return found
 
-    def template(self, rule: Rule) -> Template:
-        """The summary of a rule, read once."""
-        found = self._templates.get(rule.slug)
+    def template(self, text: str) -> Template:
+        """The template of a summary or hint, read once."""
+        found = self._templates.get(text)
         if found is None:
-            found = self._templates[rule.slug] = Template(rule.summary)
+            found = self._templates[text] = Template(text)
         return found
 
     def _evaluate(self, facts: Mapping[str, object]) -> Judgement:
@@ -190,6 +191,9 @@ class RuleSet:
         warnings = self._ordered(rule for rule in warnings if rule.slug not in gone)
         candidates = [rule for rule in candidates if rule.slug not in gone]
         causes = self._ordered(causes)
+        if causes:
+            # Warnings speak of connections that came up; beside what broke one they only distract.
+            warnings = [rule for rule in warnings if rule.beside_cause]
         base = facts.get(OUTCOME)
         outcome = str(base) if base is not None else "incomplete"
         forced = [rule.outcome for rule in (*causes, *_forcing(warnings)) if rule.outcome is not None]
@@ -198,8 +202,8 @@ class RuleSet:
         if causes:
             primary = causes[0]
             confidence = "likely" if case.holds(primary, "likely_when") else primary.confidence
-        hits = [Hit(rule, case.severity(rule)) for rule in causes]
-        hits += [Hit(rule, case.severity(rule, "warning")) for rule in warnings]
+        hits = [Hit(rule, case.severity(rule), case.hints(rule)) for rule in causes]
+        hits += [Hit(rule, case.severity(rule, "warning"), case.hints(rule)) for rule in warnings]
         return Judgement(
             outcome=forced[0] if forced else outcome,
             causes=tuple(rule.slug for rule in causes),
@@ -269,12 +273,17 @@ def _finding(
         rule=rule.slug,
         code=rule.code,
         severity=hit.severity,
-        summary=rules.template(rule).fill(facts),
+        summary=_summary(hit, facts, rules),
         fix=rule.fix,
         frames=numbers,
         display_filter=evidence_filter(stream, numbers, quoted=quoted),
         reference=rule.reference,
     )
+
+
+def _summary(hit: Hit, facts: Mapping[str, object], rules: RuleSet) -> str:
+    texts = (hit.rule.summary, *(hint.text for hint in hit.hints))
+    return "; ".join(rules.template(text).fill(facts) for text in texts)
 
 
 class _Case:
@@ -287,7 +296,13 @@ class _Case:
 
     def holds(self, rule: Rule, key: str) -> bool:
         """Whether the rule has this condition and it is true."""
-        condition = getattr(rule, key)
+        return self._true(rule, key, getattr(rule, key))
+
+    def hints(self, rule: Rule) -> tuple[Hint, ...]:
+        """The hints of the rule that apply."""
+        return tuple(hint for hint in rule.hints if self._true(rule, f"hints.{hint.name}", hint.when))
+
+    def _true(self, rule: Rule, key: str, condition: Condition | None) -> bool:
         if condition is None:
             return False
         program: Program = self._language.compile(condition.text)
@@ -301,6 +316,8 @@ class _Case:
     def severity(self, rule: Rule, at_most: str = "error") -> str:
         if self.holds(rule, "info_when"):
             return "info"
+        if self.holds(rule, "warning_when"):
+            return "warning"
         return at_most if rule.severity == "error" else rule.severity
 
 

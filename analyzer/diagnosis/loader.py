@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 MAX_FILES = 2000  # a folder of anything else is named by mistake
 INDEX = "index.json"
-INDEX_SCHEMA = 1
+INDEX_SCHEMA = 2
 
 
 class Loaded(NamedTuple):

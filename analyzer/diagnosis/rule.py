@@ -16,6 +16,13 @@ if TYPE_CHECKING:
         text: str
         command: str
 
+    class HintValues(TypedDict):
+        """One item under `hints` in a rule file."""
+
+        name: str
+        when: str
+        text: str
+
     class Values(TypedDict, total=False):
         """The keys of a rule file, the examples aside, as they stand in the index."""
 
@@ -31,6 +38,9 @@ if TYPE_CHECKING:
         candidate_when: str
         likely_when: str
         info_when: str
+        warning_when: str
+        beside_cause: bool
+        hints: list[HintValues]
         explains: list[str]
         instead_of: list[str]
         evidence: list[str]
@@ -47,7 +57,7 @@ ROLES = ("cause", "warning", "limit")
 CONFIDENCES = ("proven", "likely")
 CAUSE_OUTCOMES = ("failed", "no-connection", "not-smb")
 WARNING_OUTCOMES = ("unused",)
-CONDITIONS = ("when", "cause_when", "candidate_when", "likely_when", "info_when")
+CONDITIONS = ("when", "cause_when", "candidate_when", "likely_when", "warning_when", "info_when")
 
 
 class Condition(NamedTuple):
@@ -70,6 +80,14 @@ class Fix(NamedTuple):
     command: str | None
 
 
+class Hint(NamedTuple):
+    """What the summary says further where `when` holds. text: a template as the summary is."""
+
+    name: str
+    when: Condition
+    text: str
+
+
 class Rule(NamedTuple):
     """One rule file. The conditions that are absent are None; lists that are absent are empty.
 
@@ -77,6 +95,7 @@ class Rule(NamedTuple):
     capture (also among the warnings, and never a verdict on the peers). `cause_when` makes a cause of a
     rule that is otherwise a warning.
     outcome: of a connection whose primary cause this is; of a warning only `unused`; else None.
+    beside_cause: it stands in the warnings also where a cause was found; a limit of the capture always does.
     explains: slugs that this one goes before; instead_of: slugs that it drops.
     evidence: names of the frames that prove it. source: the file; places: key -> line and column of its
     value.
@@ -94,6 +113,9 @@ class Rule(NamedTuple):
     candidate_when: Condition | None
     likely_when: Condition | None
     info_when: Condition | None
+    warning_when: Condition | None
+    beside_cause: bool
+    hints: tuple[Hint, ...]
     explains: tuple[str, ...]
     instead_of: tuple[str, ...]
     evidence: tuple[str, ...]
@@ -113,9 +135,10 @@ class Rule(NamedTuple):
         return self.role == "cause" or self.cause_when is not None
 
     def conditions(self) -> tuple[tuple[str, Condition], ...]:
-        """The conditions that the rule has, by key."""
+        """The conditions that the rule has, by key; that of a hint by `hints.` and its name."""
         pairs = ((name, getattr(self, name)) for name in CONDITIONS)
-        return tuple((name, condition) for name, condition in pairs if condition is not None)
+        hints = ((f"hints.{hint.name}", hint.when) for hint in self.hints)
+        return (*((name, condition) for name, condition in pairs if condition is not None), *hints)
 
     def place(self, key: str) -> tuple[int, int]:
         """Line and column of a key's value; of the file's beginning where the key is absent."""
@@ -145,6 +168,12 @@ def build_rule(
         candidate_when=condition(values.get("candidate_when"), "candidate_when"),
         likely_when=condition(values.get("likely_when"), "likely_when"),
         info_when=condition(values.get("info_when"), "info_when"),
+        warning_when=condition(values.get("warning_when"), "warning_when"),
+        beside_cause=role == "limit" or values.get("beside_cause", False),
+        hints=tuple(
+            Hint(hint["name"], Condition(hint["when"], *places[f"hints.{hint['name']}"]), hint["text"].strip())
+            for hint in values.get("hints", ())
+        ),
         explains=tuple(values.get("explains", ())),
         instead_of=tuple(values.get("instead_of", ())),
         evidence=tuple(values.get("evidence", ())),
@@ -173,6 +202,7 @@ class Example(NamedTuple):
     expects: fires, silent, warns, candidate or capture. facts: for all but `capture`.
     capture, frames, stream: a capture, the frames the finding must have (empty: any), and its stream.
     confidence, severity: what the case must give beside, None where the rule's own is meant.
+    hints: names of the hints that it must give, and no others. ports: further SMB ports of the capture.
     line: where it stands.
     """
 
@@ -184,3 +214,5 @@ class Example(NamedTuple):
     confidence: str | None
     severity: str | None
     line: int
+    hints: tuple[str, ...] = ()
+    ports: tuple[int, ...] = ()

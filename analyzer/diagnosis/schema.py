@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from analyzer.diagnosis.compile import Node, entry
@@ -32,10 +32,11 @@ _REQUIRED = ("slug", "code", "severity", "title", "when", "summary", "why", "exa
 _CHOICES = {"severity": SEVERITIES, "role": ROLES, "confidence": CONFIDENCES}
 _LISTS = ("explains", "instead_of", "evidence")
 _TEXTS = ("slug", "code", "title", "summary", "why", "reference", "blind_to", "outcome")
-_KEYS = frozenset((*_TEXTS, *_CHOICES, *_LISTS, *CONDITIONS, "sees", "fix", "examples"))
+_KEYS = frozenset((*_TEXTS, *_CHOICES, *_LISTS, *CONDITIONS, "sees", "fix", "hints", "beside_cause", "examples"))
 _FIX_KEYS = ("side", "platform", "text", "command")
-_CASE_KEYS = ("confidence", "severity", "note")
-_CAPTURE_KEYS = ("frames", "stream", "note")
+_HINT_KEYS = ("name", "when", "text")
+_CASE_KEYS = ("confidence", "severity", "hints", "note")
+_CAPTURE_KEYS = ("frames", "stream", "ports", "note")
 _SLUG = re.compile(r"[a-z][a-z0-9]{0,30}(-[a-z0-9]{1,30}){0,6}")
 _CODE = re.compile(r"[A-Z]{2,8}[0-9]{3,4}")
 _SCALARS: Mapping[str, tuple[type, ...]] = {
@@ -65,6 +66,7 @@ def check(
     checker.roles()
     checker.conditions()
     checker.summary()
+    checker.hints()
     checker.remedies()
     examples = checker.examples()
     if checker.errors:
@@ -129,7 +131,7 @@ class _Checker:
                     self._unknown(node, "frame", node.value, self._vocabulary.evidence)
 
     def roles(self) -> None:
-        """What the role allows: outcome, cause_when, likely_when."""
+        """What the role allows: outcome, cause_when, likely_when, warning_when, beside_cause."""
         role = self._word("role", "cause")
         may_break = role == "cause" or "cause_when" in self._document
         outcomes = CAUSE_OUTCOMES if may_break else WARNING_OUTCOMES
@@ -138,18 +140,49 @@ class _Checker:
             self._key(self._document["cause_when"], "a limit of the capture is never a cause")
         if self._word("confidence", "proven") == "likely" and "likely_when" in self._document:
             self._key(self._document["likely_when"], "confidence is 'likely' already")
+        if "warning_when" in self._document and (self._word("severity", "error") != "error" or not may_break):
+            self._key(self._document["warning_when"], "only the error of a cause becomes a warning")
+        beside = self._document.get("beside_cause")
+        if beside is not None and not isinstance(beside.value, bool):
+            self._add(beside, "beside_cause is true or false")
+        if beside is not None and role != "warning":
+            self._key(beside, "only a warning stands beside a cause or does not")
 
     def conditions(self) -> None:
         for key in CONDITIONS:
             node = self._document.get(key)
-            if node is None:
+            if node is not None:
+                self._checked_condition(node, key)
+
+    def hints(self) -> None:
+        """Name, condition and text of each; the text is a template as the summary is."""
+        names: set[str] = set()
+        for node in self._items("hints"):
+            if not isinstance(node.value, dict):
+                self._add(node, "a hint is a mapping of name, when and text")
                 continue
-            if isinstance(node.value, list | dict):
-                self._add(node, f"{key} is a condition in CEL")
-            elif not node.verbatim:
-                self._add(node, f"{key} must be a literal block (|), which keeps its lines")
-            else:
-                self._condition(node)
+            hint = node.value
+            self._only(hint, _HINT_KEYS)
+            for key in _HINT_KEYS:
+                if key not in hint:
+                    self._add(node, f"the hint has no {key!r}")
+            if "name" in hint and self._is_text(hint["name"], "name"):
+                name = hint["name"].text
+                if not _SLUG.fullmatch(name) or name in names:
+                    self._add(hint["name"], f"{name!r} is no name of its own: lower-case words joined by hyphens")
+                names.add(name)
+            if "when" in hint:
+                self._checked_condition(hint["when"], "when")
+            if "text" in hint and self._is_text(hint["text"], "text"):
+                self._template(hint["text"])
+
+    def _checked_condition(self, node: Node, key: str) -> None:
+        if isinstance(node.value, list | dict):
+            self._add(node, f"{key} is a condition in CEL")
+        elif not node.verbatim:
+            self._add(node, f"{key} must be a literal block (|), which keeps its lines")
+        else:
+            self._condition(node)
 
     def _condition(self, node: Node) -> None:
         try:
@@ -164,20 +197,20 @@ class _Checker:
                 self._add(node, f"{name!r} is for summaries only: it differs from connection to connection")
 
     def summary(self) -> None:
-        text = self._text("summary")
-        if text is None:
-            return
-        node = self._document["summary"]
+        if self._text("summary") is not None:
+            self._template(self._document["summary"])
+
+    def _template(self, node: Node) -> None:
         # In a folded or quoted text an offset says nothing about the file's lines.
         try:
-            template = Template(text)
+            template = Template(node.text)
         except SummaryError as error:
             self._at(*_inside(node, error.offset), error.problem)
             return
         for name, offset in template.placeholders:
             if name not in self._vocabulary.facts:
                 hint = nearest(name, self._vocabulary.facts)
-                self._at(*_inside(node, offset), f"unknown fact {name!r} in the summary", hint)
+                self._at(*_inside(node, offset), f"unknown fact {name!r} in the text", hint)
 
     def remedies(self) -> None:
         """`sees` and `fix`."""
@@ -243,18 +276,23 @@ class _Checker:
             confidence=value["confidence"].text if "confidence" in value else None,
             severity=value["severity"].text if "severity" in value else None,
             line=node.line,
+            hints=tuple(self._named_hints(value["hints"])) if "hints" in value else (),
         )
+
+    def _named_hints(self, node: Node) -> Iterator[str]:
+        known = [
+            hint.value["name"].text
+            for hint in self._items("hints")
+            if isinstance(hint.value, dict) and "name" in hint.value
+        ]
+        for item in node.value if isinstance(node.value, list) else [node]:
+            if item.text not in known:
+                self._unknown(item, "hint", item.text, known)
+            yield item.text
 
     def _capture_example(self, node: Node, value: dict[str, Node]) -> Example:
         self._only(value, ("capture", *_CAPTURE_KEYS))
         self._is_text(value["capture"], "capture")
-        frames = value.get("frames")
-        numbers: list[int] = []
-        if frames is not None:
-            items = frames.value if isinstance(frames.value, list) else [frames]
-            numbers = [item.value for item in items if _is(item.value, "int") and isinstance(item.value, int)]
-            if len(numbers) < len(items) or any(number < 1 for number in numbers):
-                self._add(frames, "frames is a list of frame numbers")
         stream = value["stream"].value if "stream" in value else None
         if stream is not None and not _is(stream, "int"):
             self._add(value["stream"], "stream is a number")
@@ -262,12 +300,22 @@ class _Checker:
             expects="capture",
             facts={},
             capture=value["capture"].text,
-            frames=tuple(numbers),
+            frames=self._numbers(value.get("frames"), "frames is a list of frame numbers"),
+            ports=self._numbers(value.get("ports"), "ports is a list of TCP ports"),
             stream=stream if isinstance(stream, int) else None,
             confidence=None,
             severity=None,
             line=node.line,
         )
+
+    def _numbers(self, node: Node | None, what: str) -> tuple[int, ...]:
+        if node is None:
+            return ()
+        items = node.value if isinstance(node.value, list) else [node]
+        numbers = [item.value for item in items if _is(item.value, "int") and isinstance(item.value, int)]
+        if len(numbers) < len(items) or any(number < 1 for number in numbers):
+            self._add(node, what)
+        return tuple(numbers)
 
     def _fact(self, name: str, node: Node) -> object:
         """The value of a fact in an example."""

@@ -28,9 +28,9 @@ class Diagnosed(NamedTuple):
 
 
 class DiagnoseCapture(Protocol):
-    """Reads a capture with the rules in force. Raises analyzer.errors.CaptureError where it cannot."""
+    """Reads a capture with the rules in force; ports: further SMB ports. Raises analyzer.errors.CaptureError where it cannot."""
 
-    def __call__(self, path: Path, /) -> Iterable[Diagnosed]: ...
+    def __call__(self, path: Path, ports: tuple[int, ...], /) -> Iterable[Diagnosed]: ...
 
 
 class Failure(NamedTuple):
@@ -98,6 +98,9 @@ def check_facts(rule: Rule, example: Example, alone: RuleSet) -> str | None:
         severity = example.severity or _severity(rule, found)
         if judgement.hits[0].severity != severity:
             return f"expected severity {severity}, but it is {judgement.hits[0].severity}"
+    hints = tuple(hint.name for hit in judgement.hits for hint in hit.hints)
+    if hints != example.hints:
+        return f"expected the hints [{', '.join(example.hints)}], but it gives [{', '.join(hints)}]"
     return None
 
 
@@ -165,7 +168,7 @@ def _check_capture(rule: Rule, example: Example, diagnose_capture: DiagnoseCaptu
     assert path is not None
     seen: list[str] = []
     try:
-        connections = list(diagnose_capture(path))
+        connections = list(diagnose_capture(path, example.ports))
     except CaptureError as error:
         return f"{example.capture} cannot be read: {error}"
     for connection in connections:

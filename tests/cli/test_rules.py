@@ -97,17 +97,17 @@ def test_a_rule_without_an_example_does_not_load(builtin: Path, added: Path) -> 
 
 def test_captures_are_read_with_the_rules_in_force(builtin: Path, added: Path) -> None:
     write(added, "third", "TOY300", when="|\n  connection.refused",
-          examples="[{capture: a.pcap}, {capture: b.pcap}, silent: {}]")  # fmt: skip
+          examples="[{capture: a.pcap, ports: 4450}, {capture: b.pcap}, silent: {}]")  # fmt: skip
     (added / "a.pcap").write_bytes(b"")
-    seen: list[tuple[Path, list[str]]] = []
+    seen: list[tuple[Path, list[str], tuple[int, ...]]] = []
 
-    def diagnose(path: Path, rules: RuleSet) -> Iterable[Diagnosed]:
-        seen.append((path, sorted(rules.by_slug)))
+    def diagnose(path: Path, rules: RuleSet, ports: tuple[int, ...]) -> Iterable[Diagnosed]:
+        seen.append((path, sorted(rules.by_slug), ports))
         return []
 
     out = io.StringIO()
     assert examples_command([added], out, diagnose) == 1
-    assert seen == [(added / "a.pcap", ["first", "second", "third"])]
+    assert seen == [(added / "a.pcap", ["first", "second", "third"], (4450,))]
     assert out.getvalue().splitlines() == [
         f"{added / 'third.yaml'}:9: third: a.pcap: no such finding",
         "1 rule: 1 example passed, 1 failed, 1 skipped (no capture to read)",

@@ -21,6 +21,9 @@ NO_DIALECT: dict[str, object] = {
 }
 
 
+CAUSE = {"slug": "cause", "code": "TOY100", "when": "|\n  connection.broke"}
+
+
 def test_a_cause_comes_with_its_proof_and_its_fix() -> None:
     frames = {"syn": (10, 12), "reset": (11,), "request": (99,)}
     verdict = diagnose(REFUSED, frames, rule_set(), stream=3)
@@ -51,12 +54,45 @@ def test_the_specific_cause_drops_the_general_one() -> None:
 
 def test_cause_when_makes_a_cause_of_a_warning() -> None:
     verdict = diagnose({**NO_DIALECT, "connection.broke": False}, {}, rule_set())
-    # A warning does not drop the cause that it would stand instead of.
-    assert (verdict.causes, verdict.warnings) == (("server-error",), ("no-common-dialect",))
-    assert [(finding.rule, finding.severity) for finding in verdict.findings] == [
-        ("server-error", "error"),
-        ("no-common-dialect", "warning"),
-    ]
+    # A warning does not drop the cause that it would stand instead of; beside it, it has no place.
+    assert (verdict.causes, verdict.warnings) == (("server-error",), ())
+
+
+@pytest.mark.parametrize(("role", "beside", "expected"), [
+    ("warning", None, ()),
+    ("warning", "false", ()),
+    ("warning", "true", ("remark",)),
+    ("limit", None, ("remark",)),
+])
+def test_beside_a_cause_stand_limits_and_what_says_so(
+    tmp_path: Path, role: str, beside: str | None, expected: tuple[str, ...]
+) -> None:
+    keys = {"slug": "remark", "code": "TOY700", "role": role}
+    rules = made(tmp_path, [CAUSE, {**keys, "beside_cause": beside} if beside else keys])
+    assert diagnose({"connection.up": True, "connection.broke": False}, {}, rules).warnings == ("remark",)
+    verdict = diagnose({"connection.up": True, "connection.broke": True}, {}, rules)
+    assert (verdict.causes, verdict.warnings) == (("cause",), expected)
+
+
+@pytest.mark.parametrize(("raced", "severity"), [(True, "warning"), (False, "error"), (None, "error")])
+def test_warning_when_lowers_the_severity_of_a_cause(tmp_path: Path, raced: bool | None, severity: str) -> None:
+    rules = made(tmp_path, [{**CAUSE, "warning_when": "|\n  others.raced"}])
+    facts: dict[str, object] = {"connection.broke": True}
+    if raced is not None:
+        facts["others.raced"] = raced
+    verdict = diagnose(facts, {}, rules)
+    assert (verdict.causes, verdict.findings[0].severity) == (("cause",), severity)
+
+
+def test_a_hint_is_added_to_the_summary_where_it_applies(tmp_path: Path) -> None:
+    hint = "\n- name: again\n  when: |\n    connection.refused\n  text: refused by {connection.server}"
+    rules = made(tmp_path, [{**CAUSE, "hints": hint}])
+    facts: dict[str, object] = {"connection.broke": True, "connection.server": "10.0.0.1:445"}
+    assert diagnose(facts, {}, rules).findings[0].summary == "It happened"
+    assert (
+        diagnose({**facts, "connection.refused": True}, {}, rules).findings[0].summary
+        == "It happened; refused by 10.0.0.1:445"
+    )
 
 
 def test_likely_when_lowers_the_confidence() -> None:

@@ -90,7 +90,7 @@ def test_a_capture_must_show_the_finding(tmp_path: Path, examples: str, problem:
     loaded = read(builtin=rules)
     read_paths: list[Path] = []
 
-    def diagnose(path: Path) -> Iterable[Diagnosed]:
+    def diagnose(path: Path, _: tuple[int, ...]) -> Iterable[Diagnosed]:
         read_paths.append(path)
         return [Diagnosed(1, []), Diagnosed(2, [_finding(3, 5)])]
 
@@ -102,9 +102,36 @@ def test_a_capture_must_show_the_finding(tmp_path: Path, examples: str, problem:
 def test_where_no_captures_are_shipped_their_examples_are_skipped(tmp_path: Path) -> None:
     write(tmp_path, "mine", "TOY700", examples="[{capture: a.pcap}, silent: {}]")
     loaded = read(builtin=tmp_path)
-    outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE, lambda _: [])
+    outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE, lambda _, __: [])
     assert (outcome.passed, outcome.failures) == (1, ())
     assert [skipped.problem for skipped in outcome.skipped] == ["no capture a.pcap"]
+
+
+def test_a_capture_is_read_with_the_ports_of_its_example(tmp_path: Path) -> None:
+    write(tmp_path, "mine", "TOY700", examples="[{capture: a.pcap, ports: [4450]}, silent: {}]")
+    (tmp_path / "a.pcap").write_bytes(b"")
+    loaded = read(builtin=tmp_path)
+    seen: list[tuple[int, ...]] = []
+
+    def diagnose(_: Path, ports: tuple[int, ...]) -> Iterable[Diagnosed]:
+        seen.append(ports)
+        return [Diagnosed(0, [_finding(1)])]
+
+    assert run_examples(loaded.rules, loaded.examples, LANGUAGE, diagnose).failures == ()
+    assert seen == [(4450,)]
+
+
+@pytest.mark.parametrize(("named", "problem"), [
+    ("[]", "expected the hints [], but it gives [again]"),
+    ("[again]", None),
+])
+def test_an_example_names_exactly_the_hints_it_gives(tmp_path: Path, named: str, problem: str | None) -> None:
+    hints = "\n- name: again\n  when: |\n    connection.broke\n  text: it broke"
+    examples = f"[{{fires: {{connection.up: true, connection.broke: true}}, hints: {named}}}, silent: {{}}]"
+    write(tmp_path, "mine", "TOY700", hints=hints, examples=examples)
+    loaded = read(builtin=tmp_path)
+    outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE)
+    assert [failure.problem for failure in outcome.failures] == ([problem] if problem else [])
 
 
 def test_a_capture_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
@@ -112,7 +139,7 @@ def test_a_capture_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
     (tmp_path / "a.pcap").write_bytes(b"nothing")
     loaded = read(builtin=tmp_path)
 
-    def diagnose(_: Path) -> Iterable[Diagnosed]:
+    def diagnose(_: Path, __: tuple[int, ...]) -> Iterable[Diagnosed]:
         raise CaptureError("not a capture")
 
     outcome = run_examples(loaded.rules, loaded.examples, LANGUAGE, diagnose)
