@@ -297,7 +297,7 @@ def _smb2_error(message: Message, body: smb2.ErrorResponse) -> Iterator[Item]:
     if body.byte_count is not None:
         # A count of 0 stands for one byte ([MS-SMB2] 2.2.2).
         data = message.data[smb2.ERROR_AT : smb2.ERROR_AT + (body.byte_count or 1)]
-        if data:
+        if data or not message.complete:
             yield "smb2.error.data", data.hex()
 
 

@@ -8,6 +8,7 @@ values of `tshark -T json`, in the types of `negdiag fields`; only NEGOTIATE mes
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import struct
@@ -93,13 +94,24 @@ def record(capture: Path, frame: int, name: str) -> dict[str, Any]:
 
 def one_segment(payload: bytes) -> bytes:
     """A capture of one TCP segment from or to port 445, by the direction its message says."""
+    return segments(payload, [len(payload)])
+
+
+def segments(payload: bytes, captured: list[int]) -> bytes:
+    """A capture of the same segment again and again, each on a connection of its own.
+
+    captured: how many bytes of the payload each frame holds; the rest was cut off by the capture.
+    """
     response = payload[13] & 0x80 if payload[4] == 0xFF else payload[20] & 1
-    ports = (445, 40000) if response else (40000, 445)
-    tcp = struct.pack(">HHIIBBHHH", *ports, 1, 1, 0x50, 0x18, 65535, 0, 0) + payload
-    ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
-    frame = ip + tcp
-    header = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101)      # link type: raw IP
-    return header + struct.pack("<IIII", 1_700_000_000, 0, len(frame), len(frame)) + frame
+    out = struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 262144, 101)         # link type: raw IP
+    for number, size in enumerate(captured):
+        ports = (445, 20000 + number) if response else (20000 + number, 445)
+        tcp = struct.pack(">HHIIBBHHH", *ports, 1, 1, 0x50, 0x18, 65535, 0, 0) + payload
+        ip = struct.pack(">BBHHHBBH4s4s", 0x45, 0, 20 + len(tcp), 1, 0, 64, 6, 0, b"\x0a\0\0\1", b"\x0a\0\0\2")
+        frame = ip + tcp
+        kept = len(frame) - len(payload) + size
+        out += struct.pack("<IIII", 1_700_000_000 + number, 0, kept, len(frame)) + frame[:kept]
+    return out
 
 
 def tshark(capture: Path, display_filter: str, *options: str) -> str:
@@ -141,6 +153,7 @@ def leaves(pairs: Any) -> Iterator[tuple[str, str]]:
             yield key, content
 
 
+@functools.cache
 def field_types() -> dict[str, str]:
     """Wireshark's type of each field."""
     command = ["tshark", "-G", "fields"]

@@ -11,8 +11,9 @@ import pytest
 
 from analyzer.pipeline import SMB_PORTS, Settings, negotiates, read
 from analyzer.smb.fields import LISTS, dos_time_text, fields, filetime_text, guid_text
+from analyzer.smb.message import messages
 from tests.smb.made import request
-from tests.smb.record import wireshark_fields
+from tests.smb.record import segments, wireshark_fields
 from tests.smb.samples import RECORDED, dissected, one
 
 NEGOTIATES = {name: sample for name, sample in RECORDED.items() if sample.fields is not None}
@@ -27,6 +28,27 @@ def test_fields_are_those_that_tshark_shows(name: str) -> None:
     """recorded.json holds what tshark 4.0.17 printed for these bytes."""
     sample = NEGOTIATES[name]
     assert listed(fields(one(sample.data))) == sample.fields
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "smb2-request-every-context", "smb2-response-311", "smb2-error-not-supported", "smb2-response-async",
+        "smb1-request-lanman", "smb1-response-samba", "smb1-response-nt-challenge", "smb1-response-lanman",
+    ],
+)  # fmt: skip
+def test_a_cut_message_shows_what_tshark_shows(name: str, tshark: str, tmp_path: Path) -> None:
+    """Every snap length that leaves the start of the message."""
+    assert tshark
+    data = NEGOTIATES[name].data
+    cuts = list(range(8, len(data)))
+    capture = tmp_path / "cut.pcap"
+    capture.write_bytes(segments(data, cuts))
+    shown = wireshark_fields(capture, "frame")
+    for frame, cut in enumerate(cuts, 1):
+        (message,) = messages([(0, data[:cut])], [0])
+        got = listed(fields(message))
+        assert ([got] if got else []) == shown.get(frame, []), cut
 
 
 def test_the_recorded_messages_show_every_kind_of_field() -> None:
