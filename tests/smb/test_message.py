@@ -39,6 +39,8 @@ def test_every_cut_of_a_valid_message_is_truncated_and_nothing_else(name: str) -
                 want = whole[key]
                 if isinstance(value, list) and isinstance(want, list):
                     want = want[: len(value)]
+                elif key == "smb2.error.data" and isinstance(value, str) and isinstance(want, str):
+                    want = want[: len(value)]            # the one field that Wireshark shows in part
                 assert value == want, (cut, key)
 
 
