@@ -55,7 +55,7 @@ def test_the_toy_rules_have_no_idle_condition() -> None:
     assert [survivors(rule, loaded.examples[rule.slug], language) for rule in loaded.rules] == [[], [], []]
 
 
-SLUGS = sorted(path.stem for path in builtin_folder().glob("*.yaml"))
+SLUGS = sorted(path.stem for path in Path(builtin_folder()).glob("*.yaml"))
 
 
 @functools.cache

@@ -13,7 +13,8 @@ from analyzer.negotiation.facts_transport import (
     first_message,
     opens_with_negotiate,
 )
-from analyzer.negotiation.faults import dialect_fault, request_fault, response_fault, small_sizes
+from analyzer.negotiation.faults import dialect_fault, offer_whole, request_fault, response_fault, small_sizes
+from analyzer.negotiation.pairing import NO_DIALECT
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
@@ -113,16 +114,21 @@ def _delivery_facts(story: Story, request: Placed) -> Iterator[Item]:
 
 def _offer_facts(story: Story, asked: list[Placed]) -> Iterator[Item]:
     if asked:
-        yield "connection.offered", ", ".join(story.offered) or "nothing"
+        shown = ", ".join(story.offered) or "nothing"
+        yield "connection.offered", shown if offer_whole(asked[-1].message) else f"{shown}, the rest not captured"
         bodies = [p.message.body for p in asked]
-        known = [b for b in bodies if isinstance(b, smb1.NegotiateRequest | smb2.NegotiateRequest)]
-        if len(known) == len(bodies):
-            yield "connection.offers_smb2", any(_offers_smb2(b) for b in known)
-            yield (
-                "connection.offers_311",
-                any(isinstance(b, smb2.NegotiateRequest) and constants.SMB_3_1_1 in b.dialects for b in known),
-            )
-    fault = request_fault(story.request)
+        whole = all(offer_whole(p.message) for p in asked)
+        smb2_offered = any(_offers_smb2(body) for body in bodies)
+        newest = any(isinstance(b, smb2.NegotiateRequest) and constants.SMB_3_1_1 in b.dialects for b in bodies)
+        if whole or smb2_offered:
+            yield "connection.offers_smb2", smb2_offered
+        if whole or newest:
+            yield "connection.offers_311", newest
+    last = story.request
+    yield "connection.offer_captured", last is not None and offer_whole(last.message)
+    fault = request_fault(last)
+    smb1_whole = last is not None and last.message.kind == "smb1" and last.message.complete
+    yield "connection.request_judged", fault is not None or smb1_whole
     if fault is not None:
         yield "connection.request_fault", fault[0]
         yield "connection.request_fault_detail", fault[1]
@@ -133,10 +139,10 @@ def _offer_facts(story: Story, asked: list[Placed]) -> Iterator[Item]:
         yield "connection.newer_contexts", any(t > constants.COMPRESSION for t in types)
 
 
-def _offers_smb2(body: smb1.NegotiateRequest | smb2.NegotiateRequest) -> bool:
-    if isinstance(body, smb2.NegotiateRequest):
-        return True
-    return any(name.startswith("SMB 2.") for name in body.dialects)
+def _offers_smb2(body: object) -> bool:
+    if isinstance(body, smb1.NegotiateRequest):
+        return any(name.startswith("SMB 2.") for name in body.dialects)
+    return isinstance(body, smb2.NegotiateRequest)
 
 
 def _answer_facts(story: Story) -> Iterator[Item]:
@@ -152,9 +158,14 @@ def _answer_facts(story: Story) -> Iterator[Item]:
     elif last.response.message.status:
         yield "connection.response_fault_detail", status_name(last.response.message.status)
     body = last.response.message.body
+    request = None if last.request is None else last.request.message
+    if isinstance(body, smb1.NegotiateResponse) and request is not None and offer_whole(request):
+        offered = request.body.dialects if isinstance(request.body, smb1.NegotiateRequest) else ()
+        if body.dialect_index is not None and body.dialect_index != NO_DIALECT:
+            yield "connection.dialect_offered", body.dialect_index < len(offered)
     if not isinstance(body, smb2.NegotiateResponse):
         return
-    if body.dialect is not None and last.request is not None and not last.response.message.status:
+    if body.dialect is not None and request is not None and offer_whole(request) and not last.response.message.status:
         yield "connection.dialect_offered", dialect_fault(last, body) is None
     small = small_sizes(body)
     if small is not None:

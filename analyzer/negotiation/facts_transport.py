@@ -73,9 +73,10 @@ def mid_stream(story: Story) -> bool:
 def missing_parts(story: Story) -> tuple[bool, bool]:
     """(gap, truncated): bytes missing where the NEGOTIATE or its answer must be, by reason."""
     cover = story.coverage
+    asked, told = (None, None) if story.superseded else (story.request, story.response)
     found = [
-        (cover.client_from, cover.client_snapped, story.request),
-        (cover.server_from, cover.server_snapped, story.response),
+        (cover.client_from, cover.client_snapped, asked),
+        (cover.server_from, cover.server_snapped, told),
     ]
     gap = truncated = False
     for start, snapped, placed in found:
@@ -158,6 +159,8 @@ def opens_with_negotiate(story: Story) -> bool | None:
     """Whether the client's first SMB message is a NEGOTIATE, None where its start is missing."""
     first = first_message(story, client=True)
     if first is None or not story.coverage.start_seen:
+        return None
+    if first.message.kind in ("smb1", "smb2") and first.message.command is None:
         return None
     before = [p for p in story.placed if p.from_client and p.message.at < first.message.at]
     if story.coverage.client_from is not None and story.coverage.client_from < first.message.at:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from analyzer.negotiation.exchange import Placed
+from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
@@ -41,7 +42,7 @@ _SMB1_MODE = (
 
 def wire_facts(story: Story) -> Iterator[Item]:
     """What the last request and its answer say, field by field."""
-    request, response = story.request, story.response
+    request, response = story.request, None if story.superseded else story.response
     if request is not None:
         yield from _request(request)
     if response is not None:
@@ -62,10 +63,11 @@ def _request(placed: Placed) -> Iterator[Item]:
             "request.smb.flags2.sec_sig_required",
             bool(header.flags2 & constants.FLAGS2_SIGNING_REQUIRED),
         )
-    if isinstance(body, smb1.NegotiateRequest):
+    if isinstance(body, smb1.NegotiateRequest) and offer_whole(message):
         yield "request.smb.dialect.name", list(body.dialects)
     if isinstance(body, smb2.NegotiateRequest):
-        yield "request.smb2.dialect", list(body.dialects)
+        if offer_whole(message):
+            yield "request.smb2.dialect", list(body.dialects)
         yield from _optional("request.smb2.dialect_count", body.dialect_count)
         yield from _optional("request.smb2.buffer_code", body.structure_size)
         yield from _mode("request", body.security_mode)

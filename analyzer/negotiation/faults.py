@@ -26,6 +26,14 @@ def _wrong(message: Message, where: str) -> Anomaly | None:
     return next((a for a in message.anomalies if a.where == where and a.kind not in _HIDDEN), None)
 
 
+def offer_whole(message: Message) -> bool:
+    """Every dialect of a NEGOTIATE request was captured, whatever else of it was not."""
+    body = message.body
+    if isinstance(body, smb2.NegotiateRequest) and body.dialect_count is not None:
+        return message.complete or len(body.dialects) == body.dialect_count
+    return message.complete
+
+
 def request_fault(placed: Placed | None) -> Fault | None:
     """What is wrong in an SMB2 NEGOTIATE request. [MS-SMB2] 3.3.5.4"""
     if placed is None or not isinstance(placed.message.body, smb2.NegotiateRequest):
@@ -49,7 +57,9 @@ def request_fault(placed: Placed | None) -> Fault | None:
         if none or all(c.type != constants.PREAUTH_INTEGRITY for c in contexts):
             which = "no negotiate context" if none else "no preauth integrity context"
             return "preauth-missing", f"3.1.1 is offered with {which}"
-    return NONE if message.complete else None
+    # Without 3.1.1 nothing behind the dialects has a meaning that could be wrong.
+    without_contexts = offer_whole(message) and constants.SMB_3_1_1 not in body.dialects
+    return NONE if message.complete or without_contexts else None
 
 
 def response_fault(exchange: Exchange | None) -> Fault | None:
@@ -95,7 +105,7 @@ def offers_wildcard(message: Message) -> bool:
 
 def dialect_fault(exchange: Exchange, body: smb2.NegotiateResponse) -> Fault | None:
     """The selected dialect is not one that the client offered; None also where that is unknown."""
-    if body.dialect is None or exchange.request is None:
+    if body.dialect is None or exchange.request is None or not offer_whole(exchange.request.message):
         return None
     asked = exchange.request.message.body
     if isinstance(asked, smb2.NegotiateRequest):

@@ -70,6 +70,21 @@ class Story(NamedTuple):
         return last.response
 
     @property
+    def superseded(self) -> bool:
+        """The last answer refused, and bytes are missing behind it that may be another NEGOTIATE.
+
+        A refusal lets the client ask again ([MS-SMB2] 3.3.5.4); any other answer is the last one.
+        """
+        response, request = self.response, self.request
+        if response is None or self.exchanges[-1].state is not State.DENIED:
+            return False
+        streams, server = self.connection.streams, 1 - self.client_side
+        hidden = any(gap.end > response.message.end for gap in streams[server].gaps)
+        if request is not None:
+            hidden |= any(gap.end > request.message.end for gap in streams[self.client_side].gaps)
+        return hidden
+
+    @property
     def final(self) -> Exchange | None:
         """The exchange that selected a real dialect."""
         return next((e for e in reversed(self.exchanges) if e.state is State.ANSWERED), None)

@@ -133,6 +133,9 @@ _TRANSPORT: Final = (
 _NEGOTIATION: Final = (
     Fact("connection.negotiates", "int", "NEGOTIATE requests (TCP retransmissions are not counted)"),
     Fact("connection.request_captured", "bool", "the last NEGOTIATE request was captured, and whole"),
+    Fact("connection.offer_captured", "bool", "all dialects of the last NEGOTIATE request were captured"),
+    Fact("connection.request_judged", "bool",
+         "enough of the last NEGOTIATE request was captured to say whether it has a fault"),
     Fact("connection.first_is_negotiate", "bool",
          "the client's first SMB message is a NEGOTIATE; left out where the start was not captured"),
     Fact("connection.first_command", "string", "name of the client's first SMB command", True),

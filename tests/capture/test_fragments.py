@@ -85,7 +85,7 @@ def test_chunks_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reader, "CHUNK", 900)
     tables, decoder = decoded(pcap(FOUR))
     assert len(tables) == len(FOUR)
-    assert [len(table) for table in tables] == [0, 0, 0, 1]
+    assert [table.rows for table in tables] == [0, 0, 0, 1]
     check(tables[-1], 4)
     assert decoder.fragments_dropped == 0
 
@@ -115,7 +115,7 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fragments, "MAX_HELD", 10_000)
     lost = [ethernet(split4(WHOLE, 800, ident=ident)[0]) for ident in range(100, 120)]
     table = one(pcap([*FOUR[:3], *lost, *FOUR[3:]]))
-    assert len(table) == 0
+    assert table.rows == 0
     (table,), decoder = decoded(pcap([*lost, *FOUR]))
     check(table, 24)
     assert decoder.fragments_dropped > 10

@@ -32,7 +32,7 @@ from tests.capture.making import (
 def test_the_innermost_header_counts(name: str) -> None:
     link_type, frame, packet = ENCAPSULATIONS[name]
     table = one(pcap([frame], link_type=link_type))
-    assert len(table) == 1
+    assert table.rows == 1
     v6 = packet == V6
     assert bool(table.v6[0]) is v6
     assert (address(table, 0, "src"), address(table, 0, "dst")) == ((CLIENT6, SERVER6) if v6 else (CLIENT, SERVER))
@@ -65,7 +65,7 @@ def test_a_mixed_chunk_stays_in_capture_order() -> None:
     table = one(data)
     assert same(table.frame, range(1, len(names) + 1))
     assert same(table.v6, [ENCAPSULATIONS[name][2] == V6 for name in names])
-    assert {payload_of(table, row) for row in range(len(table))} == {PAYLOAD}
+    assert {payload_of(table, row) for row in range(table.rows)} == {PAYLOAD}
 
 
 def test_one_frame_can_carry_several_packets() -> None:
@@ -134,7 +134,7 @@ def test_a_tower_of_headers_ends() -> None:
     decoder = Decoder()
     data = pcap([ethernet(b"\x81\x00\0\1" * 20_000, 0x8100), ethernet(b"\x88\x47" * 9, 0x8847)])
     (table,), decoder = decoded(data)
-    assert len(table) == 0
+    assert table.rows == 0
     assert decoder.census.tcp_segments == 0
 
 

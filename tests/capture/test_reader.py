@@ -30,7 +30,7 @@ def test_chunks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, chunk
         assert whole == FRAMES
         assert frames_of(tables) == FRAMES
         assert [table.first_frame for table in tables] == (
-            1 + np.cumsum([0, *(len(table) for table in tables)])[:-1]
+            1 + np.cumsum([0, *(table.rows for table in tables)])[:-1]
         ).tolist()
         assert (summary.packets, summary.cut) == (len(FRAMES), None)
 
@@ -96,7 +96,7 @@ def test_records_without_bytes_are_walked_in_bounded_memory() -> None:
     data = pcap([]) + bytes(16) * 100_000
     tables, summary = read(data)
     assert summary.packets == 100_000
-    assert sum(len(table) for table in tables) == 100_000
+    assert sum(table.rows for table in tables) == 100_000
 
 
 def test_any_mutation_ends_in_a_summary_or_a_capture_error() -> None:

@@ -49,7 +49,7 @@ def ours(path: Path) -> tuple[int, list[Row]]:
                     int(table.ack[row]), int(table.length[row]),
                     (address(table, row, "src"), address(table, row, "dst"), int(table.ttl[row])),
                 )
-                for row in range(len(table)) if not table.icmp[row] and row not in unsized
+                for row in range(table.rows) if not table.icmp[row] and row not in unsized
             )
         assert reader.summary is not None
         return reader.summary.packets, rows

@@ -187,7 +187,7 @@ def test_an_index_without_programs_will_do(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_index_of_the_built_in_rules_gives_the_same_rules(tmp_path: Path) -> None:
-    write_index(loader.builtin_folder(), tmp_path / INDEX)
+    write_index(Path(loader.builtin_folder()), tmp_path / INDEX)
     indexed = loader.read_index(tmp_path, language_of())
     assert indexed is not None
     files = RuleSet(read_folders([]).rules, language_of())
