@@ -120,7 +120,7 @@ class Recogniser:
             return result
         syn = np.full(len(opened), _NEVER)
         syn[opened] = -1
-        opening = pending[(segments.flags[rows[pending]] & _SYN) != 0]
+        opening = pending[((segments.flags[rows[pending]] & _SYN) != 0) & (segments.icmp[rows[pending]] == 0)]
         np.minimum.at(syn, conn[opening], opening)
         carrying = pending[payload_bytes(segments, rows[pending]) > 0]
         message = starts_message(segments, rows[carrying]) & (np.abs(offset[carrying]) < WINDOWS[0])

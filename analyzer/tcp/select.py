@@ -71,6 +71,7 @@ class SegmentStore:
         self._port = np.zeros(1 << 16, np.bool_)
         self._port[list(ports) if ports is not None else slice(None)] = True
         self._tidy_at = TIDY
+        self._payload_full = False                           # even with the smallest window
         self._narrowed = 0                                   # frame from which on a smaller window was needed
         self._window = 0                                     # index into WINDOWS
         self._bitten: dict[str, LimitReached] = {}
@@ -236,8 +237,12 @@ class SegmentStore:
         return np.sort(at[running + before[inverse] > cap])
 
     def _full(self, wanted: NDArray[np.bool_], size: NDArray[np.int64]) -> bool:
-        rows = len(self._rows) + int(np.count_nonzero(wanted))
-        return rows > self._limits.rows or len(self._rows.arena) + int(size.sum()) > self._limits.payload
+        more = int(size.sum())
+        return (
+            len(self._rows) + int(np.count_nonzero(wanted)) > self._limits.rows
+            or len(self._rows.arena) + more > self._limits.payload
+            or (self._payload_full and more > 0)
+        )
 
     def _tidy(self, refused: NDArray[np.bool_]) -> None:
         """Drop the rows of connections that turned out to be no SMB."""
@@ -258,18 +263,17 @@ class SegmentStore:
     def _stop(
         self, segments: SegmentTable, batch: Batch, wanted: NDArray[np.bool_], size: NDArray[np.int64]
     ) -> None:
-        """Let in the first rows for which there is room, no others."""
-        rows = len(self._rows) + np.cumsum(wanted)
+        """Let in the first rows for which there is room; after the first payload too many, none at all."""
         payload = len(self._rows.arena) + np.cumsum(size)
-        for name, limit, over in (
-            ("rows", self._limits.rows, wanted & (rows > self._limits.rows)),
-            ("payload", self._limits.payload, wanted & (payload > self._limits.payload)),
-        ):
+        over = wanted & (size > 0) & ((payload > self._limits.payload) | self._payload_full)
+        self._payload_full |= bool(over.any())
+        for name, limit in (("payload", self._limits.payload), ("rows", self._limits.rows)):
             at = np.flatnonzero(over)
             if at.size:
                 wanted[at] = False
                 self._cut[batch.conn[at]] = True
                 self._note(name, limit, len(at), int(segments.frame[batch.rows[at[0]]]))
+            over = wanted & (len(self._rows) + np.cumsum(wanted) > self._limits.rows)
 
     def connections(self, which: NDArray[np.bool_] | None = None) -> Iterator[Connection]:
         """Every connection in order of tcp.stream, one at a time. Call it when all rows were added.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -12,6 +13,8 @@ from analyzer.capture.table import SegmentTable
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 SECOND = 1_000_000_000
+TOP = 2**32
+UNREACHABLE = 3 << 8 | 1      # ICMP type and code
 
 
 class Packet(NamedTuple):
@@ -92,6 +95,31 @@ def pcap(packets: Sequence[Packet]) -> bytes:
         cut = frame[: len(frame) - packet.snapped]
         records.append(struct.pack("<IIII", 1_700_000_000, i % 1_000_000, len(cut), len(frame)) + cut)
     return b"".join(records)
+
+
+def trace(seed: int, count: int) -> list[Packet]:
+    """Random packets between few enough endpoints that everything collides."""
+    rng = random.Random(seed)
+    hosts = rng.choice((1, 2, 3, 20))
+    ports, near = rng.choice((1, 2, 4, 30)), rng.choice((2, 5, 50))
+    share_v6, share_icmp = rng.choice((0, 0.2, 1)), rng.choice((0, 0.05, 0.3))
+    four = [bytes((10, 0, 0, i)) for i in range(1, hosts + 1)]
+    six = [bytes((first, *bytes(14), i)) for first in (0x20, 0xFD) for i in range(1, hosts + 1)]
+    packets = []
+    for _ in range(count):
+        family = six if rng.random() < share_v6 else four
+        seq = rng.randrange(near) if rng.random() < 0.5 else rng.choice((TOP - 1 - rng.randrange(near), rng.randrange(TOP)))
+        packet = Packet(
+            rng.choice(family), 40000 + rng.randrange(ports), rng.choice(family), 40000 + rng.randrange(ports),
+            seq, rng.randrange(near),
+            rng.choice((SYN, SYN, SYN | ACK, SYN | ACK, ACK, ACK, RST, RST | ACK, FIN | ACK, 0, rng.randrange(64))),
+            b"x" * rng.choice((0, 0, 1, 5)),
+        )
+        if rng.random() < share_icmp:
+            icmp = UNREACHABLE if len(packet.src) == 4 else 1 << 8 | 4
+            packet = packet._replace(icmp=icmp, quoted=rng.choice((8, 12, 15, 16, 20, 20)), payload=b"")
+        packets.append(packet)
+    return packets
 
 
 def _words(address: bytes) -> tuple[int, int]:

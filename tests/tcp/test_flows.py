@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import subprocess
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +15,22 @@ from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import Limits, open_source
 from analyzer.tcp.flows import Assignment, FlowTable
 from analyzer.tcp.limit import LimitReached
-from tests.tcp.build import ACK, CLIENT, FIN, RST, SERVER, SYN, Packet, chunks, down, pcap, up
+from tests.tcp.build import (
+    ACK,
+    CLIENT,
+    FIN,
+    RST,
+    SERVER,
+    SYN,
+    UNREACHABLE,
+    Packet,
+    chunks,
+    down,
+    pcap,
+    trace,
+    up,
+)
 
-UNREACHABLE = 3 << 8 | 1
 TOP = 2**32
 
 
@@ -111,31 +123,6 @@ def test_beyond_the_limit_new_flows_have_no_number() -> None:
     for chunk in chunks(packets, 99):
         flows.assign(chunk)
     assert (flows.streams, flows.limits) == (2, (LimitReached("flows", 2, 3, 3),))
-
-
-def trace(seed: int, count: int) -> list[Packet]:
-    """Random packets between few enough endpoints that everything collides."""
-    rng = random.Random(seed)
-    hosts = rng.choice((1, 2, 3, 20))
-    ports, near = rng.choice((1, 2, 4, 30)), rng.choice((2, 5, 50))
-    share_v6, share_icmp = rng.choice((0, 0.2, 1)), rng.choice((0, 0.05, 0.3))
-    four = [bytes((10, 0, 0, i)) for i in range(1, hosts + 1)]
-    six = [bytes((first, *bytes(14), i)) for first in (0x20, 0xFD) for i in range(1, hosts + 1)]
-    packets = []
-    for _ in range(count):
-        family = six if rng.random() < share_v6 else four
-        seq = rng.randrange(near) if rng.random() < 0.5 else rng.choice((TOP - 1 - rng.randrange(near), rng.randrange(TOP)))
-        packet = Packet(
-            rng.choice(family), 40000 + rng.randrange(ports), rng.choice(family), 40000 + rng.randrange(ports),
-            seq, rng.randrange(near),
-            rng.choice((SYN, SYN, SYN | ACK, SYN | ACK, ACK, ACK, RST, RST | ACK, FIN | ACK, 0, rng.randrange(64))),
-            b"x" * rng.choice((0, 0, 1, 5)),
-        )
-        if rng.random() < share_icmp:
-            icmp = UNREACHABLE if len(packet.src) == 4 else 1 << 8 | 4
-            packet = packet._replace(icmp=icmp, quoted=rng.choice((8, 12, 15, 16, 20, 20)), payload=b"")
-        packets.append(packet)
-    return packets
 
 
 def wireshark(tshark: str, path: Path) -> dict[int, list[int]]:

@@ -15,7 +15,7 @@ from analyzer.tcp.connection import Connection, Gap
 from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.select import SegmentStore, StoreLimits
-from tests.tcp.build import ACK, CLIENT, FIN, PSH, RST, SERVER, SYN, Packet, chunks, down, up
+from tests.tcp.build import ACK, CLIENT, FIN, PSH, RST, SERVER, SYN, Packet, chunks, down, trace, up
 
 SMB_PORTS = frozenset({139, 445})
 UNREACHABLE = 3 << 8 | 3
@@ -416,6 +416,21 @@ def test_any_way_of_sending_gives_the_same_bytes(
     connection = one(packets)
     assert [b"".join(run.data for run in stream.runs) for stream in connection.streams] == said
     assert all(stream.gaps == () and stream.disagreeing == () for stream in connection.streams)
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("ports", [frozenset(range(1 << 16)), None], ids=["ports", "any port"])
+def test_random_traces_do_not_depend_on_the_chunks(seed: int, ports: frozenset[int] | None) -> None:
+    """Nonsense of every kind, cut SMB messages among it; `connections` compares three chunk sizes."""
+    rng = random.Random(seed)
+    texts = (b"", b"a", b"GET / HTTP", smb2(0), smb1(0x72), smb2(0)[:5], smb2(0)[5:], bytes(3000))
+    packets = [
+        packet._replace(payload=rng.choice(texts), snapped=rng.choice((0, 0, 0, 50))) if packet.payload else packet
+        for packet in trace(seed, 300)
+    ]
+    found = connections(packets, ports=ports)
+    assert sum(sum(connection.packets) for connection in found) <= len(packets)
+    connections(packets, ports=ports, limits=StoreLimits(connections=3))
 
 
 def test_nothing_is_nothing() -> None:
