@@ -4,6 +4,6 @@ from __future__ import annotations
 
 import sys
 
-from analyzer.cli.main import main
+from analyzer.cli.main import program
 
-sys.exit(main())
+sys.exit(program())

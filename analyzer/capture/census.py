@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import distinct, gather
 from analyzer.capture.layers import Chunk
 from analyzer.capture.table import SegmentTable
 
@@ -62,7 +62,7 @@ class Counter:
 
     def add(self, chunk: Chunk, segments: SegmentTable, first_frame: int) -> None:
         """Count a chunk. first_frame: frame number of its row 0."""
-        if len(segments):
+        if segments.rows:
             self._count_tcp(segments)
         for rows, destination, source in chunk.datagrams:
             quic = np.flatnonzero((destination == 443) | (source == 443))
@@ -108,7 +108,7 @@ class Counter:
             rows, head = rows[like], head[like]
             answer = np.where(head["protocol"] == 0xFF, head["flags1"] & 0x80, head["flags2"] & 1) != 0
             server = np.where(answer, source[rows], destination[rows])
-            for port in np.unique(server).tolist():
+            for port in distinct(server).tolist():
                 frames = segments.frame[rows[server == port]]
                 seen = _seen(self._smb.get(port), frames)
                 assert seen is not None

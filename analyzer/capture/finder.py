@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 from analyzer.capture.pcap import is_pcap
@@ -44,7 +43,7 @@ def find(paths: Iterable[str]) -> Found:
     passed: list[str] = []
     unlisted: list[tuple[str, str]] = []
     for path in paths:
-        if path != "-" and Path(path).is_dir():
+        if path != "-" and os.path.isdir(path):  # noqa: PTH112 (pathlib costs 5 ms of the start)
             for name, problem in _below(path):
                 if problem is not None:
                     unlisted.append((name, problem))
@@ -91,7 +90,7 @@ def _is_capture(path: str) -> bool:
 
 
 def _named_like_one(path: str) -> bool:
-    name = Path(path).name.lower()
+    name = os.path.basename(path).lower()  # noqa: PTH119 (as above)
     for ending in COMPRESSED:
         name = name.removesuffix(ending)
     return name.endswith(ENDINGS)

@@ -1,4 +1,4 @@
-"""Records of fixed form at many places of a chunk -> columns."""
+"""Records of fixed form at many places of a chunk -> columns; and the values of a column."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ def gather(data: NDArray[np.uint8], at: NDArray[np.int64], record: np.dtype[Any]
         rows[inside] = _at(data, at[inside], size)
     rows[~inside] = _at(tail, np.minimum(at[~inside] - beyond, size), size)
     return rows.view(record)
+
+
+def distinct(column: NDArray[Any]) -> NDArray[Any]:
+    """The values of a column, each once, ascending. np.unique without its import of numpy.ma, 20 ms."""
+    ordered = np.sort(column)
+    first = np.ones(len(ordered), np.bool_)
+    first[1:] = ordered[1:] != ordered[:-1]
+    return ordered[first]
 
 
 def _at(data: NDArray[np.uint8], at: NDArray[np.int64], size: int) -> NDArray[Any]:

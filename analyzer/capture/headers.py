@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from analyzer.capture import links, tunnels
 from analyzer.capture.census import Census, Counter
 from analyzer.capture.fragments import Reassembler
+from analyzer.capture.gather import distinct
 from analyzer.capture.layers import (
     IP4,
     IP6,
@@ -62,7 +63,7 @@ class Decoder:
     def decode(self, table: PacketTable) -> SegmentTable:
         """The TCP segments of a chunk, in capture order; data is the chunk's, or a longer copy."""
         chunk = Chunk(table.data, self._peelers)
-        count = len(table)
+        count = table.rows
         if count:
             self._note_links(table.link_type)
             chunk.dispatch(LINK, table.link_type, Rows(
@@ -81,7 +82,7 @@ class Decoder:
     def _note_links(self, link_type: NDArray[np.int32]) -> None:
         first = int(link_type[0])
         same = bool((link_type == first).all())
-        for kind in [first] if same else np.unique(link_type).tolist():
+        for kind in [first] if same else distinct(link_type).tolist():
             if LINK + kind not in PEELERS or kind < 0:
                 self.unknown_link_types.add(kind)
                 self.unknown_link_packets += int(np.count_nonzero(link_type == kind))
@@ -190,7 +191,7 @@ def _table(packets: PacketTable, chunk: Chunk) -> SegmentTable:
     order = np.argsort(np.concatenate([part.frame for part in tables]), kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
-    begin = np.cumsum([0, *(len(part) for part in tables[:-1])]).tolist()
+    begin = np.cumsum([0, *(part.rows for part in tables[:-1])]).tolist()
 
     def column(name: str) -> NDArray[Any]:
         merged: NDArray[Any] = np.concatenate([getattr(part, name) for part in tables])

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import distinct, gather
 
 # A kind is a number space and a number in it. Ethernet types are their own numbers.
 IP4 = 0x10000                # + protocol, behind an IPv4 header
@@ -140,7 +140,7 @@ class Chunk:
         self.push(space + first, rows.take(np.flatnonzero(same)))
         rest = np.flatnonzero(~same)
         number = number[rest]
-        for other in np.unique(number).tolist():
+        for other in distinct(number).tolist():
             if space + other in self._peelers:
                 self.push(space + other, rows.take(rest[number == other]))
 

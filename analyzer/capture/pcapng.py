@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import distinct, gather
 from analyzer.capture.pcap import MAX_FRAME, MAX_LARGE_FRAME, largest_frame
 from analyzer.capture.table import Frames
 
@@ -212,7 +212,7 @@ class PcapngWalker:
         time = np.zeros(len(index), np.int64)
         # Interfaces beyond the declared ones share one description.
         place = np.minimum(index, len(known)).astype(np.int64)
-        for number in np.unique(place).tolist():
+        for number in distinct(place).tolist():
             interface = known[number] if number < len(known) else _UNDECLARED
             mine = place == number
             link_type[mine] = interface.link_type

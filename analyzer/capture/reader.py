@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import distinct
 from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
 from analyzer.capture.pcapng import PcapngWalker, is_pcapng
 from analyzer.capture.source import Source
@@ -61,11 +62,12 @@ class Piece(NamedTuple):
 class CaptureReader:
     """Reads one capture, once. `summary` is set when `tables` or `pieces` is exhausted.
 
-    head: the file's first bytes, at most 4096; known with the first table.
+    chunk: bytes read at a time. head: the file's first bytes, at most 4096; known with the first table.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, chunk: int = CHUNK) -> None:
         self._source = source
+        self._chunk = chunk
         self.head = b""
         self.summary: CaptureSummary | None = None
 
@@ -74,7 +76,7 @@ class CaptureReader:
 
         Raises CaptureError as `pieces` does.
         """
-        return (piece.table for piece in self.pieces() if len(piece.table))
+        return (piece.table for piece in self.pieces() if piece.table.rows)
 
     def pieces(self) -> Iterator[Piece]:
         """The whole capture, a chunk at a time, whether it holds frames or not. Valid until the next.
@@ -83,7 +85,7 @@ class CaptureReader:
         that is cut or broken before its first frame. A sound one without frames has a summary.
         """
         source = self._source
-        buffer = np.empty(CHUNK, np.uint8)
+        buffer = np.empty(self._chunk, np.uint8)
         filled = source.readinto(buffer.data)
         walker = self._walker(buffer, filled)
         begin = walker.consumes                       # of what is not walked yet
@@ -106,7 +108,7 @@ class CaptureReader:
             if frames.broken or ended:
                 break
             if frames.need > len(buffer):
-                grown = np.empty(frames.need + CHUNK, np.uint8)
+                grown = np.empty(frames.need + self._chunk, np.uint8)
                 grown[:left] = buffer[begin:filled]
                 buffer = grown
             else:
@@ -179,4 +181,4 @@ def _span(times: list[int], column: NDArray[np.int64]) -> list[int]:
 
 def _distinct(column: NDArray[np.int32]) -> list[int]:
     first = int(column[0])
-    return [first] if (column == first).all() else [int(value) for value in np.unique(column)]
+    return [first] if (column == first).all() else [int(value) for value in distinct(column)]

@@ -7,13 +7,13 @@ Row i of every column of a table is the same frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 _NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
+_NO_REPORTERS: Mapping[int, bytes] = {}
 
 
 class Cut(NamedTuple):
@@ -37,8 +37,7 @@ class Frames(NamedTuple):
     broken: str = ""         # why that record can never be read; empty where it may only lack bytes
 
 
-@dataclass(frozen=True, slots=True)
-class PacketTable:
+class PacketTable(NamedTuple):
     """One row per frame of a chunk, in capture order. Valid until the next chunk is asked for."""
 
     first_frame: int                 # frame.number of row 0; rows are consecutive
@@ -49,12 +48,13 @@ class PacketTable:
     time_ns: NDArray[np.int64]       # since 1970-01-01 UTC
     link_type: NDArray[np.int32]     # LINKTYPE_ value, -1 where the interface is not declared
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
+        """How many frames."""
         return len(self.start)
 
 
-@dataclass(frozen=True, slots=True)
-class SegmentTable:
+class SegmentTable(NamedTuple):
     """One row per TCP segment, or per TCP header quoted in an ICMP error, in capture order.
 
     Addresses are two words in host order: IPv6 its upper and lower half, IPv4 zero and the
@@ -88,14 +88,16 @@ class SegmentTable:
     length: NDArray[np.int64]        # payload bytes on the wire (tcp.len)
     present: NDArray[np.int64]       # payload bytes captured, <= length
     icmp: NDArray[np.uint16]         # 0, or type << 8 | code of the ICMP error that quotes
-    reporters: Mapping[int, bytes] = field(default_factory=dict)
+    reporters: Mapping[int, bytes] = _NO_REPORTERS
     # frame of a quoting ICMP error -> address of its sender, 4 or 16 bytes
-    unnumbered: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
+    unnumbered: NDArray[np.int64] = _NO_ROWS
     # rows, ascending, that get no tcp.stream of their own: fewer than 16 bytes of header quoted,
     # or IPv6 without a payload length (segmentation offload), which Wireshark takes no further
-    unsized: NDArray[np.int64] = field(default_factory=lambda: _NO_ROWS)
+    unsized: NDArray[np.int64] = _NO_ROWS
     # rows, ascending, without tcp.len: all quoted headers, header lengths beyond the packet, lone
     # first fragments. Wireshark numbers them but takes no base sequence number from them.
 
-    def __len__(self) -> int:
+    @property
+    def rows(self) -> int:
+        """How many segments."""
         return len(self.frame)

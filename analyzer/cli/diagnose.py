@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from argparse import SUPPRESS
@@ -34,6 +35,9 @@ def run(words: Sequence[str]) -> int:
     found = captures_of(options.paths, options.files_from)
     rules = load_rules(options.rules).reporting(options.select, options.ignore)
     tally = _Tally(options)
+    if not gc.isenabled():           # it rests while a process starts
+        gc.freeze()
+        gc.enable()
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, found)) as out:
         tally.folders(found)
         for analyzed in analyze(found.captures, rules, _settings(options), _wanted(options, detailed=out.detailed)):

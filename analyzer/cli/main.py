@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -54,6 +55,18 @@ COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
 # What writing to a pipe without a reader ends with; Windows says that the argument is invalid.
 CLOSED: Final = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
 PLANNED: Final = ("extract", "annotate", "batch")      # words that are taken, and not for captures
+
+
+def program() -> int:
+    """A whole process: `negdiag` and `python -m analyzer`. Returns the exit status."""
+    # numpy's linear algebra, which nothing here uses, would start a thread for every processor.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # What a start makes stays until the end: looking for garbage in it costs a tenth of the start.
+    gc.disable()
+    try:
+        return main()
+    finally:
+        gc.freeze()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,13 +7,15 @@ import os
 import stat
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
-from typing import Self, TextIO
+from typing import TYPE_CHECKING, Self, TextIO
 
 from analyzer.errors import MissingExtra, OutputError, UsageError
 from analyzer.report.record import CaptureRecord, ConnectionRecord
 from analyzer.report.writer import DETAILED, ENDINGS, FILES, FORMATS, Style, Writer
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Outputs:
@@ -71,6 +73,8 @@ class _File:
     """One report file. What is not a plain file (a pipe, a device) is written in place."""
 
     def __init__(self, name: str) -> None:
+        from pathlib import Path
+
         self._name = name
         self._beside: Path | None = None
         self._real = Path(name)
@@ -113,7 +117,7 @@ class _reported(contextlib.ContextDecorator):  # noqa: N801 - reads as a stateme
 
 
 def _kind(name: str) -> str:
-    ending = Path(name).suffix.lower()
+    ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 (pathlib costs 5 ms of the start)
     if ending == ".parquet":
         raise MissingExtra("Parquet", "parquet")
     if ending not in ENDINGS:

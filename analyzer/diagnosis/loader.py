@@ -7,7 +7,7 @@ folder `rules` beside it (a checkout, an editable install).
 from __future__ import annotations
 
 import json
-from pathlib import Path
+import os
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.engine import RuleSet
@@ -17,8 +17,8 @@ from analyzer.errors import Error, RuleError, RulesError, UsageError
 from analyzer.negotiation.vocabulary import EVIDENCE, VOCABULARY
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
 
     from analyzer.diagnosis.rule import Example
     from analyzer.diagnosis.words import Vocabulary
@@ -36,14 +36,15 @@ class Loaded(NamedTuple):
     examples: Mapping[str, tuple[Example, ...]]
 
 
-def builtin_folder() -> Path:
+def builtin_folder() -> str:
     """Where the built-in rules are.
 
     Raises Error where they are in neither place: the installation is not whole.
     """
-    package = Path(__file__).resolve().parents[1]
-    for folder in (package / "rules", package.parent / "rules"):
-        if folder.is_dir():
+    # No pathlib on the way to the index: its import is 5 ms of the start.
+    package = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    for folder in (os.path.join(package, "rules"), os.path.join(os.path.dirname(package), "rules")):  # noqa: PTH118, PTH120
+        if os.path.isdir(folder):  # noqa: PTH112
             return folder
     raise Error("the built-in rules are missing: reinstall negdiag")
 
@@ -61,17 +62,20 @@ def load_rules(
     one. Raises RulesError with all that is wrong in all files; UsageError for a folder that is none.
     """
     language = language_of(vocabulary)
-    base = builtin if builtin is not None else builtin_folder()
+    folder = builtin if builtin is not None else builtin_folder()
+    indexed = read_index(folder, language)
+    if indexed is not None and not (folders := tuple(folders)):
+        return indexed
+    from pathlib import Path
+
+    base = Path(folder)
     extra = [Path(folder) for folder in folders]
-    indexed = read_index(base, language)
     if indexed is None:
         loaded = read_folders(
             extra, builtin=base, vocabulary=vocabulary, evidence=evidence, language=language
         )
-    elif extra:
-        loaded = _read_over(indexed.rules, extra, vocabulary=vocabulary, evidence=evidence, language=language)
     else:
-        return indexed
+        loaded = _read_over(indexed.rules, extra, vocabulary=vocabulary, evidence=evidence, language=language)
     return RuleSet(loaded.rules, language)
 
 
@@ -80,20 +84,21 @@ def language_of(vocabulary: Mapping[str, Fact] = VOCABULARY) -> Language:
     return Language({name: fact.type for name, fact in vocabulary.items()})
 
 
-def read_index(folder: Path, language: Language) -> RuleSet | None:
+def read_index(folder: str | os.PathLike[str], language: Language) -> RuleSet | None:
     """The rules of a folder from its index; None where it has none of this version.
 
     The index is made from rules that are checked; nothing in it is checked again.
     """
     try:
-        text = (folder / INDEX).read_bytes()
+        with open(os.path.join(folder, INDEX), "rb") as file:  # noqa: PTH118, PTH123 (as in builtin_folder)
+            text = file.read()
     except OSError:
         return None
     index = json.loads(text)
     if index["schema"] != INDEX_SCHEMA:
         return None
     rules = [
-        build_rule(item["rule"], item["places"], str(folder / item["file"]), builtin=True)
+        build_rule(item["rule"], item["places"], os.path.join(folder, item["file"]), builtin=True)  # noqa: PTH118
         for item in index["rules"]
     ]
     for text, serialized in index.get("programs", {}).items():
@@ -113,10 +118,12 @@ def read_folders(
 
     Raises RulesError, UsageError as `load_rules`.
     """
+    from pathlib import Path
+
     return _read_over(
         (),
         folders,
-        builtin if builtin is not None else builtin_folder(),
+        builtin if builtin is not None else Path(builtin_folder()),
         vocabulary=vocabulary,
         evidence=evidence,
         language=language or language_of(vocabulary),

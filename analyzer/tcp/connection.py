@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 from bisect import bisect_left
-from dataclasses import dataclass
 from typing import NamedTuple
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -19,7 +17,12 @@ class Endpoint(NamedTuple):
     @property
     def host(self) -> str:
         """The address alone, as text."""
-        return str(ipaddress.ip_address(self.address))
+        if len(self.address) == 4:
+            first, second, third, fourth = self.address
+            return f"{first}.{second}.{third}.{fourth}"
+        from ipaddress import IPv6Address
+
+        return str(IPv6Address(self.address))
 
     def __str__(self) -> str:
         host = self.host
@@ -52,8 +55,7 @@ class Gap(NamedTuple):
     snapped: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Run:
+class Run(NamedTuple):
     """Bytes without a gap, and which frame brought each.
 
     start: stream offset of data[0]; offset 0 is the first byte after the SYN, or the first
@@ -74,8 +76,7 @@ class Run:
         return self.start + len(self.data)
 
 
-@dataclass(frozen=True, slots=True)
-class ByteStream:
+class ByteStream(NamedTuple):
     """What one side sent, in order. Runs and gaps are ordered by offset; nothing overlaps.
 
     Between two runs lies a gap, or bulk data behind the negotiation that was passed over: that is
@@ -110,8 +111,7 @@ class ByteStream:
         return max(pieces, default=None)
 
 
-@dataclass(frozen=True, slots=True)
-class Connection:
+class Connection(NamedTuple):
     """One TCP conversation, numbered as Wireshark's tcp.stream.
 
     Side 0 is the sender of the first packet seen. `segments` holds, in capture order, every

@@ -18,6 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import distinct
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.pairs import PairTable, grown
@@ -71,7 +72,7 @@ class FlowTable:
     def assign(self, segments: SegmentTable) -> Assignment:
         """The place of each row. Rows come in capture order, each chunk once."""
         known = len(self._pairs)
-        short = np.zeros(len(segments), np.bool_)
+        short = np.zeros(segments.rows, np.bool_)
         short[segments.unnumbered] = True
         flow, direction = self._flows(segments, short)
         rows = Rows(
@@ -110,7 +111,7 @@ class FlowTable:
         if adding.all():
             flow = self._pairs.number(lower, upper, self._max_flows)
         else:
-            flow = np.full(len(segments), _NONE, np.int64)
+            flow = np.full(segments.rows, _NONE, np.int64)
             flow[adding] = self._pairs.number(lower[adding], upper[adding], self._max_flows)
             quoting = np.flatnonzero(addressed & short)
             flow[quoting] = self._pairs.find(lower[quoting], upper[quoting])
@@ -152,8 +153,9 @@ class FlowTable:
         # Within the chunk a base only changes in flows where one of these SYNs stands.
         odd = ((rows.flags & _SYN) != 0) & self._known[slot] & (rows.seq != self._base[slot])
         if odd.any():
-            reused = np.unique(flow[odd])
-            self._known[newly[np.isin(newly >> 1, reused)]] = False
+            reused = np.zeros(len(self._pairs), np.bool_)
+            reused[flow[odd]] = True
+            self._known[newly[reused[newly >> 1]]] = False
             return _told(self._assign_reused(rows, slot, first, before, reused), rows)
         self._stream[before + np.argsort(first)] = np.arange(self.streams, self.streams + len(first))
         self.streams += len(first)
@@ -178,17 +180,17 @@ class FlowTable:
         return side[at]
 
     def _assign_reused(
-        self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.int64]
+        self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.bool_]
     ) -> Assignment:
         """The same where in the flows `reused` a SYN comes that does not fit: these row by row."""
-        story = np.flatnonzero(np.isin(rows.flow, reused))
+        story = np.flatnonzero(reused[rows.flow])
         story = story[np.argsort(rows.flow[story], kind="stable")]
         turns = turning_rows(rows, story)
         turning = story[turns]
         found = walk(rows, turning, Sides(self._opener, self._base, self._known), before)
-        began = np.setdiff1d(np.arange(before, len(self._pairs)), reused)
+        began = before + np.flatnonzero(~reused[before:])
         origins = found.origin[found.origin >= 0]
-        creating = np.unique(np.concatenate((first[began - before], origins)))
+        creating = distinct(np.concatenate((first[began - before], origins)))
         self._stream[began] = self.streams + np.searchsorted(creating, first[began - before])
         number = np.where(
             found.origin >= 0,
@@ -215,7 +217,7 @@ class FlowTable:
 
 def sized(segments: SegmentTable) -> NDArray[np.bool_]:
     """Which rows set bases."""
-    found = np.ones(len(segments), np.bool_)
+    found = np.ones(segments.rows, np.bool_)
     found[segments.unsized] = False
     return found
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,8 @@ class PairTable:
     """
 
     def __init__(self) -> None:
-        self._multipliers = tuple(np.uint64(secrets.randbits(64) | 1) for _ in range(3))
+        one, two, three = np.frombuffer(os.urandom(24), np.uint64) | np.uint64(1)
+        self._multipliers: tuple[np.uint64, np.uint64, np.uint64] = (one, two, three)
         self._slots: NDArray[np.int32] = np.full(_FIRST_SLOTS, _EMPTY, np.int32)
         self._first: NDArray[np.uint64] = np.zeros(_FIRST_ROOM, np.uint64)
         self._second: NDArray[np.uint64] = np.zeros(_FIRST_ROOM, np.uint64)

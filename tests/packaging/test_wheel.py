@@ -71,7 +71,7 @@ def test_types_and_licence_are_inside(wheel: zipfile.ZipFile) -> None:
 
 def test_the_command_is_negdiag(wheel: zipfile.ZipFile) -> None:
     (entry,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert wheel.read(entry).decode().split() == ["[console_scripts]", "negdiag", "=", "analyzer.cli.main:main"]
+    assert wheel.read(entry).decode().split() == ["[console_scripts]", "negdiag", "=", "analyzer.cli.main:program"]
 
 
 def test_the_installed_package_has_all_rules(installed: Path, root: Path) -> None:
