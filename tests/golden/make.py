@@ -1,6 +1,6 @@
 """Renews tests/golden/: `python -m tests.golden.make [--check]`.
 
-One folder per sample capture: diagnosis.json (the report without the texts of the rules) and fields.json
+One folder per sample capture: diagnosis.json (what was decided) and fields.json
 (every NEGOTIATE message). Where tshark is installed the fields are compared with its answer, value by value, and the comparison is printed: how
 often each field was compared, what was left out and why. --check writes nothing; --compare CAPTURE...
 does the same with other captures. Ends with 1 where something differs from Wireshark, or with --check from
@@ -24,7 +24,12 @@ from tests.golden.wireshark import Comparison, answers
 
 GOLDEN = Path(__file__).resolve().parent
 SAMPLES = GOLDEN.parents[1] / "sample_pcaps"
-WORDING = ("summary", "fix", "reference")     # of a rule file, which may be reworded at any time
+# What is decided about a connection and a finding. The rest is drawn from it, or is the wording of a rule file.
+DECIDED = (
+    "tcp.stream", "client", "server", "transport", "outcome", "reached", "causes", "confidence", "candidates", "warnings",
+    "dialect", "client_name", "server_name", "offered", "frames", "response_time", "findings",
+)
+FOUND = ("rule", "code", "severity", "frames", "display_filter")
 
 
 def captures() -> list[Path]:
@@ -58,12 +63,12 @@ def negdiag(*arguments: str) -> Any:
 
 def made(capture: Path) -> dict[str, Any]:
     """File name -> content of one capture's folder."""
-    report = negdiag(capture.name, *options(capture))
-    (record,) = report["captures"]
-    for connection in record["connections"]:
-        for finding in connection["findings"]:
-            for key in WORDING:
-                del finding[key]
+    (record,) = negdiag(capture.name, *options(capture))["captures"]
+    record["notes"] = [note["kind"] for note in record["notes"]]
+    record["connections"] = [
+        {key: connection[key] for key in DECIDED}
+        | {"findings": [{key: finding[key] for key in FOUND} for finding in connection["findings"]]}
+        for connection in record["connections"]]
     return {"diagnosis.json": record, "fields.json": negdiag("fields", capture.name, *options(capture))}
 
 
