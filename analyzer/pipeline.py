@@ -39,7 +39,8 @@ from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.select import SegmentStore, StoreLimits
 
 if TYPE_CHECKING:
-    from analyzer.capture.table import Cut
+    from analyzer.capture.join import JoinedReader
+    from analyzer.capture.table import Cut, PacketTable
     from analyzer.report.fieldlist import Row
     from analyzer.report.result import Report
     from analyzer.rewrite.pseudonym import Pseudonyms
@@ -48,7 +49,14 @@ SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
 KEPT_STORIES = 2048                  # of one capture: beyond these a story is told twice, not kept
 
-Capture = str | os.PathLike[str] | BinaryIO
+
+class Joined(NamedTuple):
+    """Captures that are one, cut in files: paths in the order given, which decides between equal times."""
+
+    files: tuple[str, ...]
+
+
+Capture = str | os.PathLike[str] | BinaryIO | Joined
 
 
 class Settings(NamedTuple):
@@ -63,12 +71,13 @@ class Settings(NamedTuple):
 class Wanted(NamedTuple):
     """Which connections are reported: those with one of the hosts and one of the streams; empty is all.
 
-    detailed: with their steps and their offer and answer.
+    detailed: with their steps and their offer and answer; messages: with their NEGOTIATE messages.
     """
 
     hosts: frozenset[bytes] = frozenset()
     streams: frozenset[int] = frozenset()
     detailed: bool = False
+    messages: bool = False
 
     def takes(self, connection: Connection) -> bool:
         """Whether a connection is reported."""
@@ -85,6 +94,7 @@ class Reading(NamedTuple):
     store: SegmentStore
     ports: frozenset[int] | None
     pseudonyms: Pseudonyms | None = None
+    joined: JoinedReader | None = None
 
     def stories(self) -> Iterator[Story]:
         """The story of each connection, in order of tcp.stream. May be asked for more than once."""
@@ -125,23 +135,37 @@ class Analyzed(NamedTuple):
 
 def read(name: str, capture: Capture, settings: Settings) -> Reading:
     """Read one capture to its end. Raises CaptureError where not a single packet can be read."""
-    with open_source(capture, settings.limits) as source:
-        reader = CaptureReader(source)
-        decoder = Decoder()
-        flows = FlowTable()
-        store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
-        for table in reader.tables():
-            segments = decoder.decode(table)
-            store.add(segments, flows.assign(segments))
-    summary = reader.summary
+    decoder = Decoder()
+    store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
+    joined: JoinedReader | None = None
+    if isinstance(capture, Joined):
+        from analyzer.capture.join import JoinedReader
+
+        joined = JoinedReader(capture.files, settings.limits)
+        _take(joined.tables(), decoder, store)
+        summary = joined.summary
+    else:
+        with open_source(capture, settings.limits) as source:
+            reader = CaptureReader(source)
+            _take(reader.tables(), decoder, store)
+        summary = reader.summary
     assert summary is not None
     if summary.packets and decoder.unknown_link_packets == summary.packets:
         raise CaptureError(f"no known link type: {', '.join(map(link_name, sorted(decoder.unknown_link_types)))}")
     contents = Contents(
         summary, decoder.census, store.limits, decoder.unknown_link_packets,
         tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
+        () if joined is None else joined.parts,
     )
-    return Reading(name, contents, store, settings.ports, pseudonyms(settings))
+    return Reading(name, contents, store, settings.ports, pseudonyms(settings), joined)
+
+
+def _take(tables: Iterable[PacketTable], decoder: Decoder, store: SegmentStore) -> None:
+    """Every packet of a capture, into what is kept of it."""
+    flows = FlowTable()
+    for table in tables:
+        segments = decoder.decode(table)
+        store.add(segments, flows.assign(segments))
 
 
 def pseudonyms(settings: Settings) -> Pseudonyms | None:
@@ -174,7 +198,7 @@ def run(
             _capture_record(one, others, number, rules),
             one.reading.contents.summary.cut,
             (
-                _diagnosed(story, facts(story, others, number), rules, detailed=wanted.detailed)
+                _diagnosed(story, facts(story, others, number), rules, wanted, one.reading.joined)
                 for story in stories
                 if wanted.takes(story.connection)
             ),
@@ -204,12 +228,27 @@ def _told(number: int, name: str, capture: Capture, settings: Settings, others: 
     return _Told(reading, notes, tuple(kept) if notes.stories <= KEPT_STORIES else None)
 
 
-def _diagnosed(story: Story, found: Facts, rules: RuleSet, *, detailed: bool) -> Diagnosed:
+def _diagnosed(
+    story: Story, found: Facts, rules: RuleSet, wanted: Wanted, joined: JoinedReader | None
+) -> Diagnosed:
     verdict = diagnose(found, evidence(story), rules, story.connection.stream)
     record = _connection_record(story, verdict, rules)
-    if detailed:
+    if wanted.detailed:
         record = record._replace(detail=_detail(story))
+    if wanted.messages:
+        record = record._replace(messages=tuple(_rows(story)))
+    if joined is not None:
+        record = record._replace(findings=tuple(
+            finding._replace(places=tuple(map(joined.place, finding.frames))) for finding in record.findings
+        ))
     return Diagnosed(record, story, verdict)
+
+
+def _rows(story: Story) -> Iterator[Row]:
+    """The NEGOTIATE messages of a connection under Wireshark's names, in the order of its streams."""
+    for placed in story.placed:
+        if is_negotiate(placed.message):
+            yield {"frame.number": placed.frame, "tcp.stream": story.connection.stream, **fields(placed.message)}
 
 
 def _detail(story: Story) -> Detail:
@@ -226,6 +265,7 @@ def _unread_record(unread: Unread) -> CaptureRecord:
 def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
     summary = told.reading.contents.summary
     beside = diagnose(*capture_facts(told.reading.contents.census), rules)
+    joined = told.reading.joined
     return CaptureRecord(
         capture=told.reading.name,
         format=summary.format,
@@ -238,6 +278,7 @@ def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) ->
             *(Note(finding.rule, finding.summary) for finding in beside.findings),
         ),
         traffic=traffic_of(told.reading.contents),
+        parts=() if joined is None else joined.parts,
     )
 
 
@@ -311,12 +352,14 @@ def analyze(
     hosts: Iterable[str] = (),
     streams: Iterable[int] = (),
     details: bool = True,
+    join: bool = False,
 ) -> Report:
     """Diagnose captures: paths of files or folders, "-" for standard input, open binary files.
 
     rules: folders with further rule files. select, ignore: slugs. ports: SMB ports beside 139 and 445,
     None to recognise SMB by its bytes on any port. hosts, streams: report only these connections.
     details: keep what HTML and JSON reports show of each connection's steps; without, it is faster and smaller.
+    join: the captures, which are paths, are one that was cut in files.
     What a capture contains never raises: an unreadable one is a row of `captures` with its error.
     Raises a subclass of analyzer.Error for wrong use: no capture, no such folder, a rule that does not load.
     """
@@ -333,8 +376,10 @@ def analyze(
             given.append((str(getattr(capture, "name", "-")), capture))
     if not given:
         raise UsageError("no capture given, or none in the folders given")
+    if join:
+        given = [joined_of(given)]
     try:
-        wanted = Wanted(frozenset(ip_address(host).packed for host in hosts), frozenset(streams), details)
+        wanted = Wanted(frozenset(ip_address(host).packed for host in hosts), frozenset(streams), details, messages=True)
     except ValueError as error:
         raise UsageError(str(error)) from error
     in_force = load_rules(rules).reporting(select, ignore)
@@ -345,19 +390,28 @@ def analyze(
         records: list[ConnectionRecord] = []
         for diagnosed in analyzed.connections:
             records.append(diagnosed.record)
-            rows += (
-                {"capture": analyzed.record.capture, "frame.number": placed.frame,
-                 "tcp.stream": diagnosed.record.stream, **fields(placed.message)}
-                for placed in diagnosed.story.placed
-                if is_negotiate(placed.message)
-            )
+            rows += ({"capture": analyzed.record.capture, **row} for row in diagnosed.record.messages)
         found.append((analyzed.record, records))
     return Report(found, rows)
 
 
+def joined_of(captures: Sequence[tuple[str, Capture]]) -> tuple[str, Joined]:
+    """Captures as the one that they are, under the name of the first.
+
+    Raises UsageError for one that is not a path.
+    """
+    files = []
+    for name, capture in captures:
+        if not isinstance(capture, str | os.PathLike):
+            raise UsageError(f"{name}: only files can be joined")
+        files.append(os.fspath(capture))
+    first = captures[0][0]
+    return (first if len(files) == 1 else f"{first} and {len(files) - 1} more"), Joined(tuple(files))
+
+
 def _flat(captures: Iterable[Capture | Iterable[Capture]]) -> Iterator[Capture]:
     for capture in captures:
-        if isinstance(capture, str | os.PathLike):
+        if isinstance(capture, str | os.PathLike | Joined):
             yield capture
         elif hasattr(capture, "read"):
             yield cast("BinaryIO", capture)

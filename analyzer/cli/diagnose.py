@@ -5,7 +5,6 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from argparse import SUPPRESS
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ from analyzer.cli.outputs import Outputs
 from analyzer.diagnosis.engine import Missing
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import UsageError
-from analyzer.pipeline import Analyzed, Settings, Wanted
+from analyzer.pipeline import Analyzed, Settings, Wanted, joined_of
 from analyzer.pipeline import run as analyze
 from analyzer.report.record import SEVERITIES, ConnectionRecord
 from analyzer.report.safe import clean
@@ -28,19 +27,18 @@ FAIL_ON = ("error", "warning", "never")
 def run(words: Sequence[str]) -> int:
     """Run the main command; returns the exit status."""
     options = _parser().parse(words)
-    if options.join:
-        raise UsageError("--join: not in this version; `mergecap -w whole.pcapng PART...` joins the parts")
     if not options.paths and options.files_from is None:
         raise UsageError("no capture given; `negdiag --help` shows the usage")
     found = captures_of(options.paths, options.files_from)
     rules = load_rules(options.rules).reporting(options.select, options.ignore)
+    captures = [joined_of(found.captures)] if options.join and found.captures else found.captures
     tally = _Tally(options)
     if not gc.isenabled():           # it rests while a process starts
         gc.freeze()
         gc.enable()
-    with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, found)) as out:
+    with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, len(captures))) as out:
         tally.folders(found)
-        for analyzed in analyze(found.captures, rules, _settings(options), _wanted(options, detailed=out.detailed)):
+        for analyzed in analyze(captures, rules, _settings(options), _wanted(options, detailed=out.detailed)):
             tally.capture(analyzed)
             out.capture(analyzed.record)
             for diagnosed in analyzed.connections:
@@ -50,7 +48,7 @@ def run(words: Sequence[str]) -> int:
         out.finish()
         sys.stdout.flush()
     return exits.status(
-        captures=len(found.captures) + len(found.unlisted), unread=tally.unread, cut=tally.cut, found=tally.found
+        captures=len(captures) + len(found.unlisted), unread=tally.unread, cut=tally.cut, found=tally.found
     )
 
 
@@ -95,6 +93,13 @@ class _Tally:
         if analyzed.record.error is not None:
             self.unread += 1
             _say(f"{name}: {analyzed.record.error}")
+        elif analyzed.record.parts:
+            for part in analyzed.record.parts:
+                self.cut += part.error is not None or part.cut is not None
+                if part.error is not None:
+                    _say(f"{part.file}: {part.error}")
+                elif part.cut is not None:
+                    _say(f"{part.file}: offset {part.cut.offset}: {part.cut.reason}")
         elif analyzed.cut is not None:
             self.cut += 1
             _say(f"{name}: offset {analyzed.cut.offset}: {analyzed.cut.reason}")
@@ -117,10 +122,10 @@ def _say(line: str) -> None:
     print(clean(line), file=sys.stderr)
 
 
-def _style(options: Any, found: Found) -> Style:
+def _style(options: Any, captures: int) -> Style:
     terminal = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
     return Style(
-        several=len(found.captures) > 1,
+        several=captures > 1,
         chosen=bool(options.host or options.stream),
         verbose=options.verbose,
         quiet=options.quiet,
@@ -152,7 +157,8 @@ def _parser() -> arguments.Parser:
         help="report only connections with this endpoint (repeatable)")
     add("--stream", type=arguments.stream, action="append", default=[], metavar="N",
         help="report only the connection with this tcp.stream number (repeatable)")
-    add("--join", action="store_true", help=SUPPRESS)
+    add("--join", action="store_true",
+        help="the captures given are one, cut in files: connections, frame and stream numbers go on across them")
     add("--jobs", type=arguments.count, default=arguments.processors(), metavar="N",
         help="processes to use (default: the processors there are)")
     arguments.add_limits(parser)

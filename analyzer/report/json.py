@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from analyzer.report.record import SCHEMA, CaptureRecord, ConnectionRecord, Detail, FindingRecord, iso
 from analyzer.report.safe import encodable
 from analyzer.report.writer import Writer
 from analyzer.version import __version__
+
+if TYPE_CHECKING:
+    from analyzer.capture.join import Place
 
 Json = dict[str, "JsonValue"]
 JsonValue = None | bool | int | float | str | list["JsonValue"] | Json
@@ -57,6 +61,7 @@ def capture_object(record: CaptureRecord) -> Json:
     traffic = record.traffic
     return {
         "capture": encodable(record.capture),
+        **({"files": [encodable(part.file) for part in record.parts]} if record.parts else {}),
         "format": record.format,
         "packets": record.packets,
         "first_time": None if record.first_ns is None else iso(record.first_ns),
@@ -137,9 +142,14 @@ def finding_object(finding: FindingRecord) -> Json:
             for fix in finding.fix
         ],
         "frames": list(finding.frames),
+        **({"places": [_place(place) for place in finding.places]} if finding.places else {}),
         "display_filter": finding.display_filter,
         "reference": finding.reference,
     }
+
+
+def _place(place: Place) -> Json:
+    return {"file": encodable(place.file), "frame": place.frame}
 
 
 def _key(name: str) -> str:

@@ -11,8 +11,8 @@ from analyzer.report.text import (
     ROWS_SHOWN,
     TriageWriter,
     fix_head,
-    frames_text,
     heading,
+    proof_text,
     row_text,
     tail,
 )
@@ -121,7 +121,7 @@ def _fix(fix: Fix) -> Iterator[str]:
 def _remark(remark: Remark) -> str:
     finding = remark.finding
     streams = " ".join(listed(remark.streams, remark.count))
-    frames = f" ({frames_text(finding.frames)})" if finding.frames else ""
+    frames = f" ({proof_text(finding)})" if finding.frames else ""
     return (
         f"- {_code(finding.rule)} ({finding.code}, {finding.severity}), {plural(remark.count, 'connection')}, "
         f"tcp.stream {streams}: {escaped(finding.summary)}{frames}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.capture.census import Census
 from analyzer.capture.reader import CaptureSummary
@@ -12,6 +12,9 @@ from analyzer.negotiation.story import Story
 from analyzer.report.record import Note, PortCount, Traffic
 from analyzer.tcp.connection import Endpoint
 from analyzer.tcp.select import LimitReached
+
+if TYPE_CHECKING:
+    from analyzer.capture.join import Part
 
 FRAMES_NAMED = 8         # of each note; further ones are counted
 PAIRS = 10_000           # client-and-server pairs looked at for scanners
@@ -36,6 +39,7 @@ class Contents(NamedTuple):
     unknown_link_packets: int
     unknown_link_types: tuple[int, ...]
     fragments_dropped: int
+    parts: tuple[Part, ...] = ()             # the files it was joined from
 
 
 class NoteTaker:
@@ -99,7 +103,13 @@ def traffic_of(contents: Contents) -> Traffic:
 
 def _reading(contents: Contents) -> Iterator[Note]:
     summary = contents.summary
-    cut = summary.cut
+    cut = None if contents.parts else summary.cut
+    for part in contents.parts:
+        if part.error is not None:
+            yield Note("file-unreadable", f"{part.file}: {part.error}")
+        elif part.cut is not None:
+            kind = "limit-reached" if part.cut.option else "cut-short"
+            yield Note(kind, f"{part.file}: not read beyond offset {part.cut.offset}: {part.cut.reason}")
     if cut is not None and not cut.option:
         yield Note("cut-short", f"the capture ends in the middle, at offset {cut.offset}: {cut.reason}")
     if summary.snapped:

@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.diagnosis.rule import Fix
 
 if TYPE_CHECKING:
+    from analyzer.capture.join import Part, Place
     from analyzer.negotiation.comparison import Aspect
     from analyzer.negotiation.events import Event
+    from analyzer.report.fieldlist import Row
 
 SCHEMA = 1                               # of the JSON report
 SEVERITIES = ("info", "warning", "error")
@@ -58,7 +60,7 @@ NO_TRAFFIC = Traffic()
 
 
 class FindingRecord(NamedTuple):
-    """One slug on one connection, with all its frames."""
+    """One slug on one connection, with all its frames. places: of a joined capture, the same frames by file."""
 
     rule: str
     code: str
@@ -72,6 +74,7 @@ class FindingRecord(NamedTuple):
     why: str = ""
     sees: tuple[tuple[str, str], ...] = ()       # platform, what its user sees
     blind_to: str = ""
+    places: tuple[Place, ...] = ()
 
 
 class Detail(NamedTuple):
@@ -105,7 +108,8 @@ class ConnectionRecord(NamedTuple):
     first_ns: int
     last_ns: int
     findings: tuple[FindingRecord, ...]
-    detail: Detail | None = None             # only where a report of the run shows it
+    detail: Detail | None = None             # this and messages: only where a report of the run shows it
+    messages: tuple[Row, ...] = ()           # its NEGOTIATE messages under Wireshark's names
 
     @property
     def primary(self) -> FindingRecord | None:
@@ -114,7 +118,10 @@ class ConnectionRecord(NamedTuple):
 
 
 class CaptureRecord(NamedTuple):
-    """One capture that was given. error: where and why not a single packet could be read."""
+    """One capture that was given.
+
+    error: where and why not a single packet could be read; parts: the files that it was joined from.
+    """
 
     capture: str
     format: str | None
@@ -124,6 +131,7 @@ class CaptureRecord(NamedTuple):
     error: str | None
     notes: tuple[Note, ...]
     traffic: Traffic
+    parts: tuple[Part, ...] = ()
 
 
 def iso(time_ns: int) -> str:

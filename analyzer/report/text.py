@@ -154,7 +154,7 @@ def row_text(row: Row, *, frames: bool = True) -> str:
         text += f"{row.count:,} times, "
     text += f"tcp.stream {' '.join(listed(row.streams, row.count))}"
     if frames and row.finding is not None and row.finding.frames:
-        text += f", {frames_text(row.finding.frames)}" + (" in the first" if row.count > 1 else "")
+        text += f", {proof_text(row.finding)}" + (" in the first" if row.count > 1 else "")
     return text
 
 
@@ -164,6 +164,15 @@ def frames_text(frames: tuple[int, ...]) -> str:
     if len(frames) > 8:
         shown += f" and {len(frames) - 8} more"
     return f"frame{'s' if len(frames) > 1 else ''} {shown}"
+
+
+def proof_text(finding: FindingRecord) -> str:
+    """`frames 13, 15`, and of a joined capture `(b.pcap: frames 3, 5)` behind it."""
+    files: dict[str, list[int]] = {}
+    for place in finding.places:
+        files.setdefault(place.file, []).append(place.frame)
+    named = "; ".join(f"{file}: {frames_text(tuple(frames))}" for file, frames in files.items())
+    return frames_text(finding.frames) + (f" ({named})" if named else "")
 
 
 def fix_head(fix: Fix) -> str:
@@ -234,7 +243,7 @@ def _remark(remark: Remark, triage: Triage) -> Iterator[str]:
         streams = " ".join(listed(remark.streams, remark.count))
         text += f": {plural(remark.count, 'connection')}, {many(remark.servers, 'server')}, tcp.stream {streams}"
     yield from _wrapped(text, "  ")
-    told = finding.summary + (f" ({frames_text(finding.frames)})" if finding.frames else "")
+    told = finding.summary + (f" ({proof_text(finding)})" if finding.frames else "")
     yield from _wrapped(told if remark.count == 1 else f"for one: {told}", "    ")
 
 
