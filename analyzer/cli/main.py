@@ -19,6 +19,8 @@ usage: negdiag PATH...                        say why SMB negotiations in captur
        negdiag rules                          list the rules
        negdiag rules test [DIR]               run the examples in the rule files
        negdiag explain RULE                   one rule in full
+       negdiag extract CAPTURE -o DIR         one small capture for each connection with a finding
+       negdiag annotate CAPTURE -o FILE.pcapng    the same packets with comments
        negdiag [COMMAND] --help               all options
 """
 
@@ -47,14 +49,28 @@ def _explain(words: Sequence[str]) -> int:
     return run_explain(words)
 
 
+def _extract(words: Sequence[str]) -> int:
+    from analyzer.cli.extract import run
+
+    return run(words)
+
+
+def _annotate(words: Sequence[str]) -> int:
+    from analyzer.cli.annotate import run
+
+    return run(words)
+
+
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "fields": _fields,
     "rules": _rules,
     "explain": _explain,
+    "extract": _extract,
+    "annotate": _annotate,
 }
 # What writing to a pipe without a reader ends with; Windows says that the argument is invalid.
 CLOSED: Final = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
-PLANNED: Final = ("extract", "annotate", "batch")      # words that are taken, and not for captures
+PLANNED: Final = ("batch",)      # words that are taken, and not for captures
 
 
 def program() -> int:

@@ -7,7 +7,6 @@ negdiag reads the same story from it. What stands between packets becomes 0xFF, 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 
 from analyzer.rewrite.messages import rewritten_body
 from analyzer.rewrite.pseudonym import Pseudonyms
@@ -21,8 +20,7 @@ _OPENING = 16            # bytes by which another protocol is known
 def anonymized(connection: Connection, names: Pseudonyms) -> Connection:
     """The connection under pseudonyms. Frames, times, numbers and ports stay."""
     first, second = connection.ends
-    return replace(
-        connection,
+    return connection._replace(
         ends=(
             first._replace(address=names.address(first.address)),
             second._replace(address=names.address(second.address)),
@@ -46,10 +44,8 @@ def rewritten_stream(stream: ByteStream, names: Pseudonyms) -> ByteStream:
             index += 1
         start = at - stream.runs[index].start
         new[index][start : start + len(data)] = data
-    runs = tuple(
-        replace(run, data=bytes(data)) for run, data in zip(stream.runs, new, strict=True)
-    )
-    return replace(stream, runs=runs)
+    runs = tuple(run._replace(data=bytes(data)) for run, data in zip(stream.runs, new, strict=True))
+    return stream._replace(runs=runs)
 
 
 def _packets(stream: ByteStream, names: Pseudonyms) -> Iterator[tuple[int, bytes]]:
