@@ -6,6 +6,7 @@ holds each shape once, and its script fills in the words of the connection that 
 
 from __future__ import annotations
 
+import functools
 import textwrap
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -113,7 +114,7 @@ def _rows(events: Sequence[Event], first_ns: int, proof: frozenset[int]) -> Iter
         since = None if at is None else (at - first_ns) // 1000
         label = f"{event.detail} ({'client' if event.from_client else 'server'})" if event.kind == "gap" else event.label
         detail = "" if event.kind == "gap" else event.detail
-        lines = tuple(_wrapped(detail))
+        lines = _wrapped(detail)
         yield _Row(
             event.kind,
             event.from_client,
@@ -122,12 +123,13 @@ def _rows(events: Sequence[Event], first_ns: int, proof: frozenset[int]) -> Iter
         )
 
 
-def _wrapped(text: str) -> list[str]:
+@functools.lru_cache(maxsize=4096)
+def _wrapped(text: str) -> tuple[str, ...]:
     # What is longer than can be shown is not even looked at: a capture may hold any length.
     lines = textwrap.wrap(clean(text[: 2 * MOST_LINES * CHARACTERS]), CHARACTERS)
     if len(lines) > MOST_LINES:
-        return [*lines[: MOST_LINES - 1], lines[MOST_LINES - 1][: CHARACTERS - 1] + "…"]
-    return lines
+        return (*lines[: MOST_LINES - 1], lines[MOST_LINES - 1][: CHARACTERS - 1] + "…")
+    return tuple(lines)
 
 
 def _mark(row: _Row, top: int) -> Mark:

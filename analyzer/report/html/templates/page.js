@@ -85,7 +85,7 @@
     const milliseconds = Math.floor(microseconds / 1000);
     const rest = String(microseconds - milliseconds * 1000).padStart(3, "0");
     const [date, time] = new Date(milliseconds).toISOString().split("T");
-    return [time.replace("Z", rest), " ", element("span", { class: "quiet" }, date)];
+    return [whole(time.replace("Z", rest)), " ", element("span", { class: "quiet" }, date)];
   }
 
   const address = (row) => {
@@ -96,15 +96,18 @@
     const [name, symbol] = data.outcomes[number];
     return element("span", { class: `badge o-${name}` }, element("span", { "aria-hidden": "true" }, symbol), ` ${name}`);
   };
+  // Short words stay in one piece; what a capture makes long may be broken anywhere.
+  const whole = (text) => (text.length > 24 ? text : element("span", { class: "whole" }, text));
   function named(text, name) {
-    return name < 0 ? [text] : [text, " ", element("span", { class: "quiet" }, names(name))];
+    return name < 0 ? [whole(text)] : [whole(text), " ", element("span", { class: "quiet" }, names(name))];
   }
+  const slugged = (text) => text.split(" ").flatMap((slug, at) => [at ? ", " : "", element("span", { class: "whole" }, slug)]);
   function reasons(row) {
     const causes = slugs(columns.causes[row]);
     const warnings = slugs(columns.warnings[row]);
-    return [...(causes ? [element("b", {}, causes.replaceAll(" ", ", "))] : []),
+    return [...(causes ? [element("b", {}, ...slugged(causes))] : []),
       ...(causes && warnings ? [" "] : []),
-      ...(warnings ? [element("span", { class: "quiet" }, warnings.replaceAll(" ", ", "))] : [])];
+      ...(warnings ? [element("span", { class: "quiet" }, ...slugged(warnings))] : [])];
   }
 
   // What is shown of a connection: title, its cell, the column (or pair of columns) that orders it.
@@ -115,7 +118,7 @@
     { title: "Server", cell: (row) => named(server(columns.server[row]), columns.serverName[row]), keys: ["server", "stream"] },
     { title: "Outcome", cell: (row) => [badge(columns.outcome[row])], keys: ["outcome", "causes"] },
     { title: "Causes, warnings", cell: reasons, keys: ["causes", "warnings"], name: "causes" },
-    { title: "Dialect", cell: (row) => [dialect(columns.dialect[row])], keys: ["dialect", "stream"] },
+    { title: "Dialect", cell: (row) => [whole(dialect(columns.dialect[row]))], keys: ["dialect", "stream"] },
     { title: "Answer", cell: (row) => [duration(columns.took[row])], keys: ["took", "stream"], number: true },
     { title: "Began (UTC)", cell: (row) => moment(columns.began[row]), keys: ["began", "stream"], name: "began" },
   ];

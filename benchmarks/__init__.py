@@ -1,0 +1,1 @@
+"""How fast negdiag is, beside other programs: `python -m benchmarks.run`. Not part of the package."""
