@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.facts_negotiate import PATIENCE_NS, seconds
+from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.sequel import Step, error_body, tree_path
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
@@ -26,7 +27,9 @@ def sequel_facts(story: Story) -> Iterator[Item]:
     yield from _validation_facts(story)
     sequel = story.sequel
     yield "connection.signed_refused", sequel.signature_refused
-    yield "connection.encrypted", sequel.encrypted
+    ended = story.coverage.whole and story.ending is not None
+    if sequel.encrypted or not sequel.session.succeeded or sequel.signed_after is not None or ended:
+        yield "connection.encrypted", sequel.encrypted
     yield "connection.plain_after_encrypt", sequel.plain_after_encrypt
     yield "connection.plain_refused", sequel.plain_refused
     refusals = [p.message for p in story.placed if p.message.response and p.message.status not in _NO_REFUSAL]
@@ -108,6 +111,10 @@ def _host_of(target: str) -> str:
     return host.split("/", 1)[0].rstrip(".").casefold()
 
 
+def _is_address(host: str) -> bool:
+    return ":" in host or host.replace(".", "").isdigit()
+
+
 def _name_facts(story: Story) -> Iterator[Item]:
     authenticate, challenge = story.sequel.authenticate, story.sequel.challenge
     if authenticate is None:
@@ -121,8 +128,9 @@ def _name_facts(story: Story) -> Iterator[Item]:
     names = {story.server.host}
     if challenge is not None:
         names |= {n.casefold() for n in (challenge.nb_computer, challenge.dns_computer) if n}
-    if len(names) > 1:
-        host = _host_of(target)
+    host = _host_of(target)
+    # An address says nothing where the capture shows another one: it may have been translated on the way.
+    if host == story.server.host or (len(names) > 1 and not _is_address(host)):
         yield "connection.target_differs", host not in names and host.split(".", 1)[0] not in names
 
 
@@ -172,17 +180,20 @@ def _validation_facts(story: Story) -> Iterator[Item]:
     differing: list[str] = []
     lowers = False
     claimed = step.request.message.body
-    if isinstance(claimed, ValidateNegotiateRequest) and isinstance(asked, smb2.NegotiateRequest):
+    whole = step.request.message.complete and final.request is not None and offer_whole(final.request.message)
+    if isinstance(claimed, ValidateNegotiateRequest) and isinstance(asked, smb2.NegotiateRequest) and whole:
         found = _request_differences(asked, claimed)
         yield "connection.validate_request_differs", bool(found)
         differing += found
         lowers |= max(claimed.dialects, default=0) > max(asked.dialects, default=0)
         lowers |= bool((claimed.capabilities or 0) & ~(asked.capabilities or 0))
-        if step.response is None:
+        dropped = story.ending is not None and not story.ending.by_client and story.stage == "validate-request"
+        if dropped:
             # The server found the difference; what shows is a dialect below the client's best.
             lowers |= (answer.dialect or 0) < max(asked.dialects, default=0)
-    stated = None if step.response is None else step.response.message.body
-    if isinstance(stated, ValidateNegotiateResponse) and not step.status:
+    reply = None if step.response is None or not step.response.message.complete else step.response.message
+    stated = None if reply is None else reply.body
+    if isinstance(stated, ValidateNegotiateResponse) and not step.status and final.response.message.complete:
         found = _answer_differences(answer, stated)
         yield "connection.validate_answer_differs", bool(found)
         differing += found

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from analyzer.negotiation.exchange import State
-from analyzer.negotiation.story import DIRECT_PORT, NETBIOS_PORT, Story
+from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
 from analyzer.tcp.connection import Segment
@@ -193,8 +193,7 @@ def _scans(sketches: Sequence[Sketch]) -> bool:
 
 
 def _raced(beside: Sequence[Sketch], port: int, first_ns: int) -> bool:
-    other = {DIRECT_PORT: NETBIOS_PORT, NETBIOS_PORT: DIRECT_PORT}.get(port)
-    return any(s.port == other and s.selected and abs(s.first_ns - first_ns) <= RACE_NS for s in beside)
+    return any(s.port != port and s.selected and abs(s.first_ns - first_ns) <= RACE_NS for s in beside)
 
 
 def _higher(beside: Sequence[Sketch], story: Story) -> int | None:
