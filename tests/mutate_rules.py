@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.expression import Language
@@ -124,10 +124,10 @@ def survivors(rule: Rule, examples: Sequence[Example], language: Language) -> li
 def _changed(rule: Rule, mutation: Mutation) -> Rule:
     condition = dict(rule.conditions())[mutation.key]._replace(text=mutation.text)
     kind, _, name = mutation.key.partition(".")
-    if kind != "hints":
-        return rule._replace(**{mutation.key: condition})
-    hints = tuple(hint._replace(when=condition) if hint.name == name else hint for hint in rule.hints)
-    return rule._replace(hints=hints)
+    changes: dict[str, Any] = {kind: condition}     # Any: members of Rule, by name
+    if kind == "hints":
+        changes[kind] = tuple(h._replace(when=condition) if h.name == name else h for h in rule.hints)
+    return rule._replace(**changes)
 
 
 def main(slugs: Sequence[str]) -> int:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Segment
+from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Gap, Segment
 
 # ICMP and ICMPv6 errors that say "this never arrived"; code 4 and type 2 are path MTU discovery.
 UNREACHABLE = frozenset(
     [3 << 8 | code for code in (0, 1, 3, 9, 10, 13)] + [1 << 8 | code for code in range(8)]
 )
+LARGEST_MESSAGE = 1 << 24            # that a NetBIOS header can announce; RFC 1002 4.3.1, MS-SMB2 2.1
 
 
 class Handshake(NamedTuple):
@@ -95,8 +96,7 @@ def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Co
     acknowledges = any(
         s.side == heard and s.flags & ACK and not s.flags & RST for s in connection.segments
     )
-    gaps = [min(stream.gaps, default=None) for stream in connection.streams]
-    missing, server_missing = gaps[client], gaps[server]
+    missing, server_missing = (_first_gap(connection, side) for side in (client, server))
     return Coverage(
         both_sides=both,
         one_sided=not both and acknowledges,
@@ -109,12 +109,53 @@ def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Co
     )
 
 
+def _first_gap(connection: Connection, side: int) -> Gap | None:
+    """The first bytes of a side that are missing. Those before its first one captured begin below 0."""
+    base = connection.bases[side]
+    before = None if base is None else _head_gap(connection, side, base)
+    if before is not None:
+        return before
+    gap = min(connection.streams[side].gaps, default=None)
+    return gap if gap is not None or base is None else _reset_gap(connection, side, base)
+
+
+def _head_gap(connection: Connection, side: int, base: int) -> Gap | None:
+    """Bytes before the first that was captured: the other side has acknowledged less than that."""
+    if any(s.side == side and s.flags & SYN for s in connection.segments):
+        return None
+    heard = next(
+        (s for s in connection.segments if s.side != side and s.flags & (ACK | SYN | RST) == ACK and not s.icmp), None
+    )
+    missing = 0 if heard is None else (base - heard.ack) & 0xFFFFFFFF
+    return Gap(-missing, 0, snapped=False) if 0 < missing < LARGEST_MESSAGE else None
+
+
+def _reset_gap(connection: Connection, side: int, base: int) -> Gap | None:
+    """Bytes of a side that only a RST shows: its own stands behind them, or the other one's acknowledges them."""
+    length = _length(connection, side)
+    closed = any(s.side == side and s.flags & FIN for s in connection.segments)
+    for s in connection.segments:
+        if s.icmp or s.flags & SYN or not s.flags & RST or (s.side != side and not s.flags & ACK):
+            continue
+        beyond = ((s.seq if s.side == side else s.ack) - base - length - closed) & 0xFFFFFFFF
+        # One more than the bytes is a FIN that was not captured.
+        if 1 < beyond < LARGEST_MESSAGE:
+            return Gap(length, length + beyond, snapped=False)
+    return None
+
+
+def _length(connection: Connection, side: int) -> int:
+    """Stream offset behind the last byte that a side is known to have sent."""
+    stream = connection.streams[side]
+    return max([run.end for run in stream.runs[-1:]] + [gap.end for gap in stream.gaps[-1:]], default=0)
+
+
 def _closed_unseen(connection: Connection, side: int) -> bool:
     """Whether a side's FIN is missing: it takes one sequence number, which what follows shows."""
-    base, stream = connection.bases[side], connection.streams[side]
+    base = connection.bases[side]
     if base is None or any(s.side == side and s.flags & FIN for s in connection.segments):
         return False
-    length = max([run.end for run in stream.runs[-1:]] + [gap.end for gap in stream.gaps[-1:]], default=0)
+    length = _length(connection, side)
     beyond = (base + length + 1) & 0xFFFFFFFF
     return any(
         s.seq == beyond if s.side == side else s.flags & ACK and s.ack == beyond

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.facts_transport import command_label
 from analyzer.negotiation.pairing import NO_DIALECT, is_negotiate
-from analyzer.negotiation.stages import answers_validation, is_session_setup, is_tree_connect
+from analyzer.negotiation.stages import is_session_setup, is_tree_connect, validation_answers
 from analyzer.negotiation.story import Story
 from analyzer.smb import constants, smb1, smb2, status
 from analyzer.smb.message import Message
@@ -23,7 +24,7 @@ from analyzer.smb.sequel import (
     ValidateNegotiateResponse,
 )
 from analyzer.tcp.connection import ACK, FIN, RST, SYN, Gap, Segment
-from analyzer.tcp.sequence import distance, forward
+from analyzer.tcp.sequence import distance
 
 MOST_EVENTS = 60         # a ladder longer than this says nothing more about a negotiation
 LAST_EVENTS = 10         # of these the last ones are kept: they show how it ended
@@ -115,11 +116,10 @@ def _control_kind(segment: Segment) -> str | None:
 
 def _gaps(story: Story) -> Iterator[_Step]:
     for side, stream in enumerate(story.connection.streams):
-        for gap in stream.gaps:
-            if not gap.snapped:
-                text = f"{gap.end - gap.start:,} bytes not in the capture"
-                event = Event("gap", side == story.client_side, None, None, "missing", text)
-                yield _Step(_gap_frame(story, side, gap), 0, event)
+        missing = [gap for gap in stream.gaps if not gap.snapped]
+        for gap, frame in zip(missing, _gap_frames(story, side, missing), strict=True):
+            text = f"{gap.end - gap.start:,} bytes not in the capture"
+            yield _Step(frame, 0, Event("gap", side == story.client_side, None, None, "missing", text))
 
 
 def _snapped(story: Story) -> dict[int, int]:
@@ -132,20 +132,23 @@ def _snapped(story: Story) -> dict[int, int]:
     }
 
 
-def _gap_frame(story: Story, side: int, gap: Gap) -> int:
-    """The frame that shows a gap: the first that comes after it, or that acknowledges it."""
+def _gap_frames(story: Story, side: int, gaps: Sequence[Gap]) -> Iterator[int]:
+    """The frame that shows each gap, in order of offset: the first that comes after it, or that acknowledges it."""
     connection = story.connection
-    stream = connection.streams[side]
-    seen = [stream.frame_at(gap.end) or connection.last_frame]
-    base = connection.bases[side]
-    if base is not None:
-        end = forward(base, gap.end)
-        seen += [
-            segment.frame
-            for segment in connection.segments
-            if segment.side != side and segment.flags & ACK and distance(segment.ack, end) >= 0
-        ][:1]
-    return min(seen)
+    stream, base = connection.streams[side], connection.bases[side]
+    # Acknowledgements that say more than all before them: the first to reach a gap is among these.
+    reached: list[int] = []
+    frames: list[int] = []
+    for segment in connection.segments if base is not None and gaps else ():
+        if segment.side != side and segment.flags & ACK:
+            offset = distance(segment.ack, base or 0)
+            if not reached or offset > reached[-1]:
+                reached.append(offset)
+                frames.append(segment.frame)
+    for gap in gaps:
+        after = stream.frame_at(gap.end) or connection.last_frame
+        place = bisect_left(reached, gap.end)
+        yield min(after, frames[place]) if place < len(frames) else after
 
 
 def _joined(steps: Sequence[_Step]) -> Iterator[Event]:
@@ -199,33 +202,28 @@ def _shortened(events: list[Event]) -> list[Event]:
 
 def _messages(story: Story) -> Iterator[_Step]:
     snapped = _snapped(story)
-    for number, placed in enumerate(story.placed):
+    validated = validation_answers(p.message for p in story.placed)
+    for place, placed in enumerate(story.placed):
         if placed.message.kind != "keepalive":
-            event = _message(placed, story.placed[:number], snapped.get(placed.frame))
+            event = _message(placed, snapped.get(placed.frame), validates=place in validated)
             yield _Step(placed.frame, 1, event, placed.message)
 
 
-def _message(placed: Placed, before: Sequence[Placed], cut_off: int | None) -> Event:
+def _message(placed: Placed, cut_off: int | None, *, validates: bool) -> Event:
     message = placed.message
     if message.command is None:
         label = _KINDS.get(message.kind, message.kind)
     else:
         label = f"{command_label(placed)} {'response' if message.response else 'request'}"
-    parts = [*_details(message), *_validation(message, before)]
+    parts = list(_details(message))
+    if validates or isinstance(message.body, ValidateNegotiateRequest):
+        parts.append("FSCTL_VALIDATE_NEGOTIATE_INFO")
     if cut_off is not None:
         parts.append(f"{cut_off:,} bytes cut off by the snap length")
     elif not message.complete:
         parts.append("incomplete in this capture")
     detail = "; ".join(part for part in parts if part)
     return Event("message", placed.from_client, placed.frame, placed.time_ns, label, detail)
-
-
-def _validation(message: Message, before: Sequence[Placed]) -> Iterator[str]:
-    # An error answer to it has no body that would tell.
-    if isinstance(message.body, ValidateNegotiateRequest | ValidateNegotiateResponse) or (
-        message.kind == "smb2" and message.command == constants.IOCTL and answers_validation(message, before)
-    ):
-        yield "FSCTL_VALIDATE_NEGOTIATE_INFO"
 
 
 def _details(message: Message) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.negotiation.exchange import Placed, State
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.negotiation.story import Story, selected_dialect
+from analyzer.negotiation.story import Story, opens, selected_dialect
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants
 from analyzer.tcp.connection import Endpoint
@@ -80,7 +80,7 @@ def missing_parts(story: Story) -> tuple[bool, bool]:
     ]
     gap = truncated = False
     for start, snapped, placed in found:
-        if start is None or (placed is not None and start >= placed.message.end):
+        if start is None or (placed is not None and (placed.message.complete or start >= placed.message.end)):
             continue
         truncated |= snapped
         gap |= not snapped
@@ -190,4 +190,5 @@ def asked_in_vain(story: Story) -> bool | None:
     final = any(e.state is State.ANSWERED for e in story.exchanges)
     if went_on and not final:
         return None
-    return True if story.coverage.whole and story.request.message.complete else None
+    begun = story.coverage.start_seen or opens(story.placed)
+    return True if begun and story.coverage.whole and story.request.message.complete else None

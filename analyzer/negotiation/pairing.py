@@ -8,13 +8,17 @@ What an exchange does to the state of the negotiation is one table.
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
 
 from analyzer.negotiation.exchange import Exchange, Placed, State
 from analyzer.smb import constants, smb1, smb2
 from analyzer.smb.message import Message
 
 NO_DIALECT = 0xFFFF          # DialectIndex of a refusal. [MS-CIFS] 2.2.4.52.2
+
+
+_FROM_SMB1 = ("smb1", -1)    # what an SMB2 answer with MessageId 0 may belong to, whatever the MID
 
 
 class Event(enum.Enum):
@@ -59,25 +63,34 @@ def event_of(message: Message) -> Event:
     return Event.DENIED if message.status else Event.SELECTED
 
 
-def _answers(request: Message, response: Message) -> bool:
-    if request.kind == response.kind:
-        return request.message_id == response.message_id
-    return request.kind == "smb1" and response.kind == "smb2" and not response.message_id
+def _first(waiting: deque[int] | None, answered: Mapping[int, Placed]) -> int | None:
+    """The first request that has no answer yet; those that have one are taken off."""
+    while waiting and waiting[0] in answered:
+        waiting.popleft()
+    return waiting[0] if waiting else None
 
 
 def _paired(messages: Sequence[Placed]) -> Iterator[tuple[Placed | None, Placed | None]]:
     """Every request with its answer, then in place the answers without a request."""
     requests = [m for m in messages if m.from_client and not m.message.response]
     responses = [m for m in messages if not m.from_client and m.message.response]
+    # Requests by what an answer to them looks like; each waits in order, and is answered once.
+    waiting: dict[tuple[str, int | None], deque[int]] = {}
+    for i, request in enumerate(requests):
+        kind, number = request.message.kind, request.message.message_id
+        waiting.setdefault((kind, number), deque()).append(i)
+        if kind == "smb1":
+            waiting.setdefault(_FROM_SMB1, deque()).append(i)
     answer_to: dict[int, Placed] = {}
     orphans: list[Placed] = []
     for response in responses:
-        for i, request in enumerate(requests):
-            if i not in answer_to and _answers(request.message, response.message):
-                answer_to[i] = response
-                break
-        else:
+        kind, number = response.message.kind, response.message.message_id
+        keys = [(kind, number), _FROM_SMB1] if kind == "smb2" and not number else [(kind, number)]
+        i = min((first for key in keys if (first := _first(waiting.get(key), answer_to)) is not None), default=None)
+        if i is None:
             orphans.append(response)
+        else:
+            answer_to[i] = response
     pairs: list[tuple[Placed | None, Placed | None]] = [
         (request, answer_to.get(i)) for i, request in enumerate(requests)
     ]

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
-from analyzer.negotiation.stages import answers_validation, is_session_setup, is_tree_connect
+from analyzer.negotiation.stages import is_session_setup, is_tree_connect, validation_answers
 from analyzer.smb import constants, smb2
 from analyzer.smb.message import Message
 from analyzer.smb.ntlmssp import Ntlm
@@ -22,7 +22,6 @@ from analyzer.smb.sequel import (
     TreeConnectRequest,
     TreeConnectResponse,
     ValidateNegotiateRequest,
-    ValidateNegotiateResponse,
 )
 from analyzer.smb.spnego import Token
 from analyzer.smb.status import ACCESS_DENIED, INVALID_SIGNATURE, MORE_PROCESSING_REQUIRED, PENDING
@@ -171,14 +170,8 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
     trees = [p for p in asked if is_tree_connect(p.message)]
     tree_answers = [p for p in told if is_tree_connect(p.message)]
     validations = [p for p in asked if isinstance(p.message.body, ValidateNegotiateRequest)]
-    validated = [
-        p
-        for i, p in enumerate(after)
-        if not p.from_client
-        and (
-            isinstance(p.message.body, ValidateNegotiateResponse) or answers_validation(p.message, after[:i])
-        )
-    ]
+    confirmed = validation_answers(p.message for p in after)
+    validated = [p for place, p in enumerate(after) if place in confirmed and not p.from_client]
     success = next((p for p in answers if p.message.status == 0), None)
     share = next(
         (

@@ -6,7 +6,7 @@ connection passes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from analyzer.negotiation.exchange import Placed, State
 from analyzer.negotiation.pairing import NEXT, Event, event_of, is_negotiate
@@ -35,14 +35,17 @@ def is_tree_connect(message: Message) -> bool:
     )
 
 
-def answers_validation(message: Message, before: Sequence[Placed]) -> bool:
-    """An IOCTL answer to a VALIDATE_NEGOTIATE_INFO, error answers included."""
-    if not (message.response and message.kind == "smb2" and message.command == constants.IOCTL):
-        return False
-    return any(
-        isinstance(p.message.body, ValidateNegotiateRequest) and p.message.message_id == message.message_id
-        for p in before
-    )
+def validation_answers(messages: Iterable[Message]) -> set[int]:
+    """Places, among messages in order, of the IOCTL answers to VALIDATE_NEGOTIATE_INFO, error answers included."""
+    asked: set[int | None] = set()
+    answers: set[int] = set()
+    for place, message in enumerate(messages):
+        if isinstance(message.body, ValidateNegotiateRequest):
+            asked.add(message.message_id)
+        elif message.response and message.kind == "smb2" and message.command == constants.IOCTL:
+            if isinstance(message.body, ValidateNegotiateResponse) or message.message_id in asked:
+                answers.add(place)
+    return answers
 
 
 def _is(message: Message, smb2_command: int, smb1_command: int) -> bool:
@@ -59,10 +62,10 @@ def _answered(message: Message, name: str) -> str:
     return f"{name}-refused" if message.status else name
 
 
-def stage_of(message: Message, before: Sequence[Placed]) -> str | None:
+def _stage_of(message: Message, *, answers_validation: bool) -> str | None:
     """The stage that a message reaches, None where it reaches none (keep-alive, interim answer).
 
-    before: the messages in front of it; they tell a second NEGOTIATE from the first.
+    A second NEGOTIATE request is a "request" here: what stands before it makes the difference.
     """
     if message.kind in ("keepalive", "positive", "retarget", "partial"):
         return None
@@ -73,31 +76,39 @@ def stage_of(message: Message, before: Sequence[Placed]) -> str | None:
     if message.response and message.status == PENDING:
         return None
     if is_negotiate(message):
-        return _negotiate_stage(message, before)
+        return _negotiate_stage(message)
     if is_session_setup(message):
         return _answered(message, "session-setup")
     if is_tree_connect(message):
         return _answered(message, "tree-connect")
     if isinstance(message.body, ValidateNegotiateRequest):
         return "validate-request"
-    if isinstance(message.body, ValidateNegotiateResponse) or answers_validation(message, before):
+    if answers_validation:
         return "validate"
     return "other"
 
 
-def _negotiate_stage(message: Message, before: Sequence[Placed]) -> str:
+def _negotiate_stage(message: Message) -> str:
     event = event_of(message)
     if event is Event.ASKED:
-        answers = [p for p in before if is_negotiate(p.message) and p.message.response]
-        final = answers and event_of(answers[-1].message) is Event.SELECTED
-        return "second-request" if final else "request"
+        return "request"
     return "renegotiate" if NEXT[State.WAITING, event] is State.RENEGOTIATE else "answer"
+
+
+def _asks_again(before: Sequence[Placed]) -> bool:
+    """Whether the last NEGOTIATE answer before a request selected a dialect."""
+    answers = (p.message for p in reversed(before) if p.message.response and is_negotiate(p.message))
+    last = next(answers, None)
+    return last is not None and event_of(last) is Event.SELECTED
 
 
 def last_stage(messages: Sequence[Placed]) -> str | None:
     """The stage that a sequence of messages has reached, None for one that reaches none."""
-    for i in range(len(messages) - 1, -1, -1):
-        stage = stage_of(messages[i].message, messages[:i])
+    validated = validation_answers(p.message for p in messages)
+    for place in range(len(messages) - 1, -1, -1):
+        stage = _stage_of(messages[place].message, answers_validation=place in validated)
+        if stage == "request" and _asks_again(messages[:place]):
+            return "second-request"
         if stage is not None:
             return stage
     return None

@@ -56,18 +56,13 @@ class Story(NamedTuple):
 
     @property
     def request(self) -> Placed | None:
-        """The last NEGOTIATE request."""
-        return next((e.request for e in reversed(self.exchanges) if e.request is not None), None)
+        """The last NEGOTIATE request, None where only its answer was captured."""
+        return self.exchanges[-1].request if self.exchanges else None
 
     @property
     def response(self) -> Placed | None:
-        """The answer to the last NEGOTIATE request, or the last one where no request was captured."""
-        if not self.exchanges:
-            return None
-        last = next((e for e in reversed(self.exchanges) if e.request is not None), self.exchanges[-1])
-        if last.response is None and last.request is None:
-            return None
-        return last.response
+        """The answer to the last NEGOTIATE request, also where that request was not captured."""
+        return self.exchanges[-1].response if self.exchanges else None
 
     @property
     def superseded(self) -> bool:
@@ -190,8 +185,12 @@ def offered_by(request: Placed) -> tuple[str, ...]:
 def _place(connection: Connection, side: int, client: int) -> list[Placed]:
     stream = connection.streams[side]
     placed = []
+    done: tuple[int, int] | None = None
+    span = (-1, -1)
     for message in messages(_runs(stream), _starts(stream)):
-        done = stream.completed_at(message.at, message.end)
+        if span != (message.at, message.end):        # the commands of a compound share theirs
+            span = (message.at, message.end)
+            done = stream.completed_at(*span)
         if done is not None:
             placed.append(Placed(message, side == client, *done))
     return placed
@@ -280,6 +279,15 @@ def _stage_before(placed: Sequence[Placed], ending: Ending | None, coverage: Cov
         return stage
     if not coverage.whole:
         return None
-    if stage is None:
-        return "handshake" if coverage.start_seen else None
-    return stage
+    if coverage.start_seen:
+        return stage or "handshake"
+    # Before the first message that was captured may have been others, and an answer to them.
+    return stage if stage not in (None, "session-request", "request") and opens(placed) else None
+
+
+def opens(placed: Sequence[Placed]) -> bool:
+    """Whether the client's first message is the first of a connection: NEGOTIATE, in SMB2 with MessageId 0."""
+    first = next((p.message for p in placed if p.from_client), None)
+    if first is None or first.response or not is_negotiate(first):
+        return False
+    return first.kind == "smb1" or first.message_id == 0
