@@ -8,7 +8,6 @@ import os
 from importlib import resources
 from typing import TYPE_CHECKING, NamedTuple, TextIO
 
-from analyzer import __version__
 from analyzer.report.html.charts import OUTCOMES, SYMBOLS, Pairs, Times, duration
 from analyzer.report.html.data import ConnectionData, Line, lines_of
 from analyzer.report.html.ladder import HEAD, LEFT, MIDDLE, RIGHT, WIDTH, Ladder, ladder_of
@@ -18,6 +17,7 @@ from analyzer.report.safe import clean
 from analyzer.report.text import TriageWriter, frames_text
 from analyzer.report.triage import Triage, dialects, plural, sentence, verdict
 from analyzer.report.writer import Style
+from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from jinja2 import Environment
