@@ -38,7 +38,7 @@ def run(words: Sequence[str]) -> int:
         gc.enable()
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, len(captures))) as out:
         tally.folders(found)
-        for analyzed in analyze(captures, rules, _settings(options), _wanted(options, detailed=out.detailed)):
+        for analyzed in analyze(captures, rules, _settings(options), _wanted(options, detailed=out.detailed, messages=out.messages)):
             tally.capture(analyzed)
             out.capture(analyzed.record)
             for diagnosed in analyzed.connections:
@@ -61,8 +61,8 @@ def _settings(options: Any) -> Settings:
     )
 
 
-def _wanted(options: Any, *, detailed: bool) -> Wanted:
-    return Wanted(frozenset(options.host), frozenset(options.stream), detailed)
+def _wanted(options: Any, *, detailed: bool, messages: bool) -> Wanted:
+    return Wanted(frozenset(options.host), frozenset(options.stream), detailed, messages)
 
 
 class _Tally:
@@ -149,7 +149,7 @@ def _parser() -> arguments.Parser:
     add("paths", nargs="*", metavar="PATH", help="captures, folders with captures, or - for standard input")
     add("--format", choices=list(FORMATS), default="text", help="what goes to standard output (default: text)")
     add("-o", dest="output", action="append", default=[], metavar="FILE",
-        help="also write a report to FILE (repeatable): .html, .json, .csv, .ndjson or .md")
+        help="also write a report to FILE (repeatable): .html, .json, .csv, .ndjson, .md or .parquet; NAME.parquet/ for a folder with all tables")
     add("--files-from", metavar="FILE", help="read paths from FILE, or from - for standard input")
     arguments.add_rules(parser)
     arguments.add_ports(parser)

@@ -8,14 +8,17 @@ import stat
 import sys
 from collections.abc import Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, TextIO
+from typing import IO, TYPE_CHECKING, Any, Final, Self, TextIO, cast
 
 from analyzer.errors import MissingExtra, OutputError, UsageError
 from analyzer.report.record import CaptureRecord, ConnectionRecord
-from analyzer.report.writer import DETAILED, ENDINGS, FILES, FORMATS, Style, Writer
+from analyzer.report.writer import DETAILED, ENDINGS, FILES, FORMATS, Sink, Style
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+PARQUET: Final = "parquet"       # one file
+TABLES: Final = "tables"         # a folder with a file for each table
 
 
 class Outputs:
@@ -25,17 +28,39 @@ class Outputs:
         self._files: list[_File] = []
         plan = [(name, _kind(name)) for name in files]
         _refuse_clashes(files, inputs)
-        self.detailed = not DETAILED.isdisjoint({format_name, *(kind for _, kind in plan)})
-        self._writers: list[Writer] = [FORMATS[format_name](sys.stdout, style)]
+        kinds = {kind for _, kind in plan}
+        self.detailed = not DETAILED.isdisjoint({format_name, *kinds})
+        self.messages = TABLES in kinds
+        self._writers: list[Sink] = [FORMATS[format_name](sys.stdout, style)]
+        in_file = style._replace(terminal=False, file=True)
         try:
             for name, kind in plan:
+                if kind in (PARQUET, TABLES):
+                    self._writers.append(self._parquet(name, kind, in_file))
+                    continue
                 file = _File(name)
                 self._files.append(file)
                 with _reported(name):
-                    self._writers.append(FILES[kind](file.out, style._replace(terminal=False, file=True)))
-        except OutputError:
+                    self._writers.append(FILES[kind](file.text, in_file))
+        except (OutputError, MissingExtra):
             self.__exit__(OutputError, None, None)
             raise
+
+    def _parquet(self, name: str, kind: str, style: Style) -> Sink:
+        """One file with a row per connection, or a folder with a file for each table."""
+        from analyzer.report import parquet
+
+        names = {"connections": name}
+        if kind == TABLES:
+            with _reported(name):
+                os.makedirs(name, exist_ok=True)  # noqa: PTH103 (pathlib costs 5 ms of the start)
+            names = {table: os.path.join(name, f"{table}.parquet") for table in parquet.TABLES}  # noqa: PTH118
+        outs: dict[str, IO[bytes]] = {}
+        for table, path in names.items():
+            file = _File(path, binary=True)
+            self._files.append(file)
+            outs[table] = file.out
+        return parquet.ParquetWriter(outs, style)
 
     def __enter__(self) -> Self:
         for writer in self._writers:
@@ -72,7 +97,7 @@ class Outputs:
 class _File:
     """One report file. What is not a plain file (a pipe, a device) is written in place."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, binary: bool = False) -> None:
         from pathlib import Path
 
         self._name = name
@@ -82,9 +107,15 @@ class _File:
             if not self._real.exists() or stat.S_ISREG(self._real.stat().st_mode):
                 self._real = self._real.resolve()
                 self._beside = self._real.with_name(f"{self._real.name}.{os.getpid()}.part")
-            self.out: TextIO = (self._beside or self._real).open(
+            place = self._beside or self._real
+            self.out: IO[Any] = place.open("wb") if binary else place.open(
                 "w", encoding="utf-8", errors="backslashreplace", newline="\n"
             )
+
+    @property
+    def text(self) -> TextIO:
+        """The file, opened for text."""
+        return cast("TextIO", self.out)
 
     def close(self, *, keep: bool) -> None:
         """Put the file in its place, or take it away."""
@@ -118,10 +149,12 @@ class _reported(contextlib.ContextDecorator):  # noqa: N801 - reads as a stateme
 
 def _kind(name: str) -> str:
     ending = os.path.splitext(name)[1].lower()  # noqa: PTH122 (pathlib costs 5 ms of the start)
-    if ending == ".parquet":
-        raise MissingExtra("Parquet", "parquet")
+    if ending == ".parquet" and not os.path.isdir(name):  # noqa: PTH112
+        return PARQUET
+    if name.rstrip("/" + os.sep).lower().endswith(".parquet"):
+        return TABLES
     if ending not in ENDINGS:
-        raise UsageError(f"-o {name}: the ending must be one of {' '.join(ENDINGS)}")
+        raise UsageError(f"-o {name}: the ending must be one of {' '.join(ENDINGS)} .parquet .parquet/")
     return ENDINGS[ending]
 
 

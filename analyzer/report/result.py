@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from analyzer.errors import OutputError, UsageError
 from analyzer.report.record import CaptureRecord, ConnectionRecord
-from analyzer.report.writer import ENDINGS, FILES, Style
+from analyzer.report.writer import ENDINGS, FILES, Sink, Style
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,27 +58,46 @@ class Report:
     def write(self, path: str | os.PathLike[str]) -> None:
         """Write the report to a file; its ending chooses the format, as with `negdiag -o`.
 
-        Raises UsageError for an ending that stands for no format, OutputError where the file cannot be written.
+        Raises UsageError for an ending that stands for no format, OutputError where the file cannot be written,
+        MissingExtra for `.parquet` without the extra of that name.
         """
         name = os.fspath(path)
-        kind = ENDINGS.get(Path(name).suffix.lower())
-        if kind is None:
-            raise UsageError(f"{name}: the ending must be one of {' '.join(ENDINGS)}")
-        self._write(name, kind)
+        ending = Path(name).suffix.lower()
+        if ending == ".parquet":
+            self._write_parquet(name)
+        elif ending in ENDINGS:
+            self._write(name, ENDINGS[ending])
+        else:
+            raise UsageError(f"{name}: the ending must be one of {' '.join(ENDINGS)} .parquet")
 
     def _write(self, name: str, kind: str) -> None:
         try:
             with Path(name).open("w", encoding="utf-8", newline="\n") as out:
-                writer = FILES[kind](out, Style(several=len(self._found) > 1, file=True))
-                writer.start()
-                for capture, records in self._found:
-                    writer.capture(capture)
-                    for record in records:
-                        writer.connection(record)
-                    writer.end()
-                writer.finish()
+                self._fill(FILES[kind](out, self._style))
         except OSError as error:
             raise OutputError(f"{name}: {error.strerror or error}") from error
+
+    def _write_parquet(self, name: str) -> None:
+        from analyzer.report.parquet import ParquetWriter
+
+        try:
+            with Path(name).open("wb") as out:
+                self._fill(ParquetWriter({"connections": out}, self._style))
+        except OSError as error:
+            raise OutputError(f"{name}: {error.strerror or error}") from error
+
+    @property
+    def _style(self) -> Style:
+        return Style(several=len(self._found) > 1, file=True)
+
+    def _fill(self, sink: Sink) -> None:
+        sink.start()
+        for capture, records in self._found:
+            sink.capture(capture)
+            for record in records:
+                sink.connection(record)
+            sink.end()
+        sink.finish()
 
     def to_html(self, path: str | os.PathLike[str]) -> None:
         """Write the report to a self-contained HTML page, whatever the ending of its name."""

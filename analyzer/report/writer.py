@@ -27,11 +27,10 @@ class Style(NamedTuple):
     file: bool = False
 
 
-class Writer:
-    """One report being written. Each capture() is followed by its connection()s and one end()."""
+class Sink:
+    """What takes a run's records. Each capture() is followed by its connection()s and one end()."""
 
-    def __init__(self, out: TextIO, style: Style) -> None:
-        self.out = out
+    def __init__(self, style: Style) -> None:
         self.style = style
 
     def start(self) -> None:
@@ -48,6 +47,14 @@ class Writer:
 
     def finish(self) -> None:
         """The run is over."""
+
+
+class Writer(Sink):
+    """One report being written as text."""
+
+    def __init__(self, out: TextIO, style: Style) -> None:
+        super().__init__(style)
+        self.out = out
 
 
 def _text(out: TextIO, style: Style) -> Writer:

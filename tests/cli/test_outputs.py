@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.cli.outputs import Outputs
-from analyzer.errors import MissingExtra, OutputError, UsageError
+from analyzer.errors import OutputError, UsageError
 from analyzer.report.writer import Style
 from tests.report.sample import capture, failed
 
@@ -47,11 +47,6 @@ def test_an_unknown_ending_is_wrong_use(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="ending"):
         Outputs("text", [str(tmp_path / name)], [], Style())
     assert listing(tmp_path) == []
-
-
-def test_the_extra_that_is_missing_is_named() -> None:
-    with pytest.raises(MissingExtra, match="negdiag\\[parquet\\]"):
-        Outputs("text", ["x.parquet"], [], Style())
 
 
 def test_what_cannot_be_written_is_said_before_anything_is_read(tmp_path: Path) -> None:
