@@ -80,4 +80,7 @@ def _beside_gap(story: Story, *, snapped: bool) -> list[int]:
         if gap is not None:
             around = (stream.frame_at(gap.start - 1) if gap.start else None, stream.frame_at(gap.end))
             frames += [f for f in around if f is not None]
+    if not frames and not snapped and story.request is not None and story.response is None:
+        asked = story.request.frame
+        frames = [asked, *[p.frame for p in story.placed if p.from_client and p.frame > asked][:1]]
     return frames

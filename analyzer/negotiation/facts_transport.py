@@ -78,7 +78,9 @@ def missing_parts(story: Story) -> tuple[bool, bool]:
         (cover.client_from, cover.client_snapped, asked),
         (cover.server_from, cover.server_snapped, told),
     ]
-    gap = truncated = False
+    # A client that goes on has had an answer, even where TCP shows no hole in what the server sent.
+    gap = asked is not None and told is None and story.sequel.went_on
+    truncated = False
     for start, snapped, placed in found:
         if start is None or (placed is not None and (placed.message.complete or start >= placed.message.end)):
             continue
