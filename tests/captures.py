@@ -152,3 +152,8 @@ FORMATS: dict[str, Callable[[Capture], bytes]] = {
     "pcapng-three-interfaces": lambda c: pcapng(c, interfaces=3),
     "pcapng-two-sections": lambda c: pcapng(c, sections=2),
 }
+
+
+def every_capture(folder: Path) -> list[Path]:
+    """The captures of a folder, by name."""
+    return sorted(path for path in folder.iterdir() if path.suffix in (".pcap", ".pcapng"))

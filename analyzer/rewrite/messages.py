@@ -163,7 +163,7 @@ def _negotiate(draft: Draft, size: int, *, response: bool) -> None:
 
 
 def _contexts(draft: Draft, contexts: tuple[Context, ...]) -> None:
-    """Numbers and salts stay, host names are replaced, contexts that nobody knows become zero."""
+    """Numbers stay, salts and host names are replaced, contexts that nobody knows become zero."""
     for context in contexts:
         at = context.at + 8
         draft.keep(context.at, 8)
@@ -173,6 +173,8 @@ def _contexts(draft: Draft, contexts: tuple[Context, ...]) -> None:
             draft.keep(at, min(context.data_length, _POSIX_SIZE))
         elif context.type in constants.CONTEXT_TYPES:
             draft.keep(at, min(demanded(context), context.data_length))
+            if context.salt and at + demanded(context) <= len(draft.old):
+                draft.put(at + demanded(context) - len(context.salt), draft.names.salt(context.salt))
 
 
 def _control(draft: Draft, *, response: bool) -> None:

@@ -78,6 +78,10 @@ class Pseudonyms:
         """A GUID, 16 bytes; zero stays zero."""
         return blake2b(guid, key=self._names, digest_size=16).digest() if any(guid) else guid
 
+    def salt(self, salt: bytes) -> bytes:
+        """Random bytes, as many: by them a message is known again that was captured twice."""
+        return shake_256(self._names + b"salt" + salt).digest(len(salt))
+
     def hosts(self, names: Mapping[bytes, str]) -> dict[bytes, str]:
         """Names of addresses."""
         return {self.address(address): self.name(name) for address, name in names.items()}

@@ -1,7 +1,7 @@
 """SMB1 messages written anew, each as long as it was. [MS-CIFS] 2.2.4, [MS-SMB] 2.2.4
 
 Taken over: headers, NEGOTIATE, and of SESSION_SETUP_ANDX and TREE_CONNECT_ANDX what a verdict rests on.
-Passwords, the names of systems and the contents of other commands become zero.
+Challenges, passwords, the names of systems and the contents of other commands become zero.
 """
 
 from __future__ import annotations
@@ -61,9 +61,7 @@ def _negotiated(draft: Draft, block: Block, size: int, flags2: int) -> None:
             if end <= len(draft.old):
                 draft.put(at + 16, rewritten_token(draft.old[at + 16 : end], draft.names))
         return
-    length = answer.challenge_length or 0
-    draft.keep(at, min(length, max(end - at, 0)))
-    at += length
+    at += answer.challenge_length or 0
     unicode = block.word_count == 17 and bool(
         capabilities & constants.SMB1_CAP_UNICODE or flags2 & constants.FLAGS2_UNICODE
     )

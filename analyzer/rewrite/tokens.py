@@ -1,6 +1,6 @@
 """Security buffers written anew: SPNEGO's structure and NTLMSSP's names and flags, nothing secret.
 
-What a password could be guessed from (responses, proofs, session keys, MICs) and what is not
+What a password could be guessed from (challenges, responses, proofs, session keys, MICs) and what is not
 understood (Kerberos tickets, NegoEx) becomes zero. Sizes and offsets stay. RFC 4178, [MS-SPNG] 2.2.1,
 [MS-NLMP] 2.2.1
 """
@@ -124,7 +124,8 @@ def _ntlm(old: bytes, names: Pseudonyms) -> bytes:
         _field(draft, 16, unicode=False)
         _field(draft, 24, unicode=False)
     elif kind == CHALLENGE:
-        draft.keep(12, 44)               # descriptor, flags, challenge, context, descriptor, version
+        draft.keep(12, 12)               # descriptor, flags
+        draft.keep(40, 16)               # descriptor, version
         unicode = _is_unicode(number(old, 20, 4))
         _field(draft, 12, unicode=unicode)
         place = _place(old, 40)
