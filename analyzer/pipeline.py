@@ -28,7 +28,6 @@ from analyzer.report.record import (
     NO_TRAFFIC,
     CaptureRecord,
     ConnectionRecord,
-    Detail,
     FindingRecord,
     Frames,
     Note,
@@ -234,7 +233,9 @@ def _diagnosed(
     verdict = diagnose(found, evidence(story), rules, story.connection.stream)
     record = _connection_record(story, verdict, rules)
     if wanted.detailed:
-        record = record._replace(detail=_detail(story))
+        from analyzer.report.detail import detail_of
+
+        record = record._replace(detail=detail_of(story, verdict.causes))
     if wanted.messages:
         record = record._replace(messages=tuple(_rows(story)))
     if joined is not None:
@@ -249,13 +250,6 @@ def _rows(story: Story) -> Iterator[Row]:
     for placed in story.placed:
         if is_negotiate(placed.message):
             yield {"frame.number": placed.frame, "tcp.stream": story.connection.stream, **fields(placed.message)}
-
-
-def _detail(story: Story) -> Detail:
-    from analyzer.negotiation.comparison import comparison_of
-    from analyzer.negotiation.events import events_of
-
-    return Detail(events_of(story), comparison_of(story))
 
 
 def _unread_record(unread: Unread) -> CaptureRecord:

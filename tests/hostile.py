@@ -49,7 +49,7 @@ def conversations() -> list[Conversation]:
         found.append(banner.say("s", f"HTTP/1.1 200 {text}\r\nServer: {text}\r\n\r\n".encode()).close("s"))
 
     called = peers.connection("hostile name", peers.workstation(40), server_port=139)
-    name = m.netbios_name("<SCRIPT>X='1'//", 0x20) + m.netbios_name("\"><IMG SRC=X>", 0)
+    name = m.netbios_name("<SCRIPT>X='1'//", 0x20) + m.netbios_name('"><IMG SRC=X>', 0)
     called.say("c", b"\x81\0" + struct.pack(">H", len(name)) + name).say("s", b"\x83\0\0\1\x82")
     found.append(called.close("s"))
     return found

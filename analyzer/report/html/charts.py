@@ -25,7 +25,10 @@ POINTS = 500_000                         # connections on a timeline
 
 WIDTH, HEIGHT = 960, 250
 LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 28
-LANE = 26                                # under the plot: where no answer was captured
+LANE = 40                                # under the plot: where no answer was captured
+DAY = 86_400
+STEPS = (10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600, 43_200)   # seconds, under a day
+MOST_TICKS = 8
 SPOT = 4                                 # pixels that count as the same spot
 
 
@@ -192,17 +195,20 @@ def _height(took: float, low: int, high: int) -> float:
 
 
 def _time_ticks(span_ns: int, width: int) -> Iterator[Tick]:
-    """Round distances from the first connection on, four to eight of them."""
+    """Round distances from the first connection on, at most MOST_TICKS of them."""
     seconds = span_ns / 1e9
-    step = 10.0 ** math.floor(math.log10(seconds / 4))
-    step *= next(factor for factor in (1, 2, 5, 10) if seconds / (step * factor) <= 8)
+    small = (factor * 10.0**power for power in range(-9, 1) for factor in (1, 2, 5))
+    large = (factor * DAY * 10**power for power in range(20) for factor in (1, 2, 5))
+    step = next(step for step in (*small, *STEPS, *large) if seconds / step <= MOST_TICKS)
     for number in range(int(seconds / step) + 1):
         yield Tick(LEFT + 6 + number * step / seconds * (width - 12), f"+{_span(number * step)}" if number else "0")
 
 
 def _span(seconds: float) -> str:
-    if seconds >= 7200:
+    if seconds >= DAY:
+        return f"{seconds / DAY:g} d"
+    if seconds >= 3600:
         return f"{seconds / 3600:g} h"
-    if seconds >= 300:
-        return f"{seconds / 60:.3g} min"
+    if seconds >= 120:
+        return f"{seconds / 60:g} min"
     return f"{seconds:g} s" if seconds >= 1 else f"{seconds * 1e3:g} ms" if seconds >= 1e-3 else f"{seconds * 1e6:g} µs"

@@ -178,10 +178,9 @@
     const cells = COLUMNS.map((column) => {
       if (column.cell === null) {
         const open = element("button", { type: "button", class: "open", "aria-expanded": "false", "aria-label": `Stream ${columns.stream[row]}: show its steps` }, String(columns.stream[row]));
-        return element("th", { scope: "row", class: "number" }, open);
+        return element("th", { scope: "row", class: "number", "data-label": column.title }, open);
       }
-      const cell = element("td", { "data-label": column.title, class: [column.number && "number", column.name].filter(Boolean).join(" ") || null }, ...column.cell(row));
-      return cell;
+      return element("td", { "data-label": column.title, class: [column.number && "number", column.name].filter(Boolean).join(" ") || null }, ...column.cell(row));
     });
     const made = element("tr", { class: "row" }, ...cells);
     made.addEventListener("click", (event) => {
