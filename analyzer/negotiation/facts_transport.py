@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from analyzer.negotiation.exchange import Placed, State
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.negotiation.story import Story, opens, selected_dialect
+from analyzer.negotiation.story import Story, opens, selects
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants
 from analyzer.tcp.connection import Endpoint
@@ -54,7 +54,7 @@ def transport_facts(story: Story) -> Iterator[Item]:
 def base_outcome(story: Story) -> str:
     """The outcome if no cause is found."""
     final = story.final
-    if final is not None and selected_dialect(final) is not None:
+    if final is not None and selects(final):
         return "negotiated"
     sent = [_sent(story, client) for client in (True, False)]
     if story.handshake.up and sent == [False, False] and story.ending is not None:

@@ -6,12 +6,15 @@ none, so that a scan of a million hosts costs no memory here.
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from operator import add
 from typing import NamedTuple
 from zlib import crc32
 
 from analyzer.negotiation.exchange import State
+from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.smb import constants, smb1, smb2
@@ -50,7 +53,6 @@ class Sketch(NamedTuple):
     smb1_answer: bool
     newer_contexts: bool
     zero_guid: bool
-    prints: tuple[Print, ...]
 
 
 def sketch_of(story: Story, capture: int) -> Sketch | None:
@@ -75,12 +77,11 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
         selected=final is not None,
         went_on=went_on,
         stayed=by_server,
-        offer=story.offered,
+        offer=_offer(story),
         dialect=(answer.dialect or 0) if isinstance(answer, smb2.NegotiateResponse) else 0,
         smb1_answer=isinstance(answer, smb1.NegotiateResponse),
         newer_contexts=newer,
         zero_guid=isinstance(answer, smb2.NegotiateResponse) and answer.server_guid == bytes(16),
-        prints=_prints(story),
     )
 
 
@@ -105,6 +106,12 @@ def _reset_by_server(story: Story) -> Segment | None:
     return story.handshake.refusal
 
 
+def _offer(story: Story) -> tuple[str, ...]:
+    """The dialects of the last request; empty where it was not captured to their end."""
+    request = story.request
+    return story.offered if request is not None and offer_whole(request.message) else ()
+
+
 def _client_guid(story: Story) -> bytes | None:
     """ClientGuid of the last request; None where it has none, or an empty one (2.0.2 only)."""
     body = None if story.request is None else story.request.message.body
@@ -112,100 +119,161 @@ def _client_guid(story: Story) -> bytes | None:
     return guid if guid and any(guid) else None
 
 
-class Others:
-    """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts()."""
+class _Beside:
+    """What one client was seen to do at one server: enough to ask of each connection what the others show."""
+
+    __slots__ = ("_came_up", "_dialects", "_offer", "_offers_differ", "_probes", "_selected", "_stayed", "_went_on")
 
     def __init__(self) -> None:
-        self._by_pair: dict[Pair, list[Sketch]] = defaultdict(list)
-        self._by_server: dict[tuple[int, bytes], list[Sketch]] = defaultdict(list)
+        self._came_up: list[tuple[int, tuple[int, int]]] = []     # the two latest that went on: time and key
+        self._selected: dict[int, list[int]] = {}                 # port -> times of those that selected a dialect
+        self._dialects: dict[tuple[str, ...], int] = {}           # offer -> highest dialect that it brought
+        self._probes = 0
+        self._offer: tuple[str, ...] = ()
+        self._offers_differ = self._stayed = self._went_on = False
+
+    def add(self, sketch: Sketch) -> None:
+        if sketch.selected:
+            insort(self._selected.setdefault(sketch.port, []), sketch.first_ns)
+            if sketch.went_on:
+                self._came_up = sorted([*self._came_up, (sketch.first_ns, sketch.key)])[-2:]
+        if sketch.dialect > self._dialects.get(sketch.offer, 0):
+            self._dialects[sketch.offer] = sketch.dialect
+        if sketch.answered or sketch.offer:
+            self._probes += 1
+            self._stayed |= sketch.stayed and sketch.selected
+        if sketch.offer:
+            self._offers_differ |= bool(self._offer) and sketch.offer != self._offer
+            self._offer = sketch.offer
+        self._went_on |= sketch.went_on
+
+    def came_up(self, key: tuple[int, int], since: int) -> bool:
+        """Whether another connection went on that began at this time or later."""
+        return any(first >= since and other != key for first, other in self._came_up)
+
+    def raced(self, port: int, first_ns: int) -> bool:
+        """Whether another port selected a dialect at the same time."""
+        for other, times in self._selected.items():
+            at = bisect_left(times, first_ns - RACE_NS)
+            if other != port and at < len(times) and times[at] <= first_ns + RACE_NS:
+                return True
+        return False
+
+    def highest(self, offer: tuple[str, ...]) -> int:
+        """The highest dialect that an offer brought, 0 for none."""
+        return self._dialects.get(offer, 0)
+
+    @property
+    def scans(self) -> bool:
+        """Several unequal offers, each left after its answer."""
+        return (
+            self._probes >= SCAN_CONNECTIONS and self._offers_differ and not self._stayed and not self._went_on
+        )
+
+
+class _Trait(NamedTuple):
+    """What an answered connection tells of its server. Added up over all of them: how many tell it."""
+
+    smb1: int
+    old_contexts: int
+    zero_guid: int
+
+
+_NO_TRAIT = _Trait(0, 0, 0)
+
+
+def _trait(sketch: Sketch) -> _Trait:
+    if not sketch.selected:
+        return _NO_TRAIT
+    return _Trait(
+        int(sketch.smb1_answer),
+        int(not sketch.newer_contexts and not sketch.smb1_answer),
+        int(sketch.zero_guid),
+    )
+
+
+class Others:
+    """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts().
+
+    Both take the same time however many connections there are.
+    """
+
+    def __init__(self) -> None:
+        # Between two captures addresses and settings change hands; ClientGuid tells the same client.
+        self._by_pair: dict[tuple[int, Pair], _Beside] = {}
+        self._by_guid: dict[tuple[bytes, Pair], _Beside] = {}
+        self._by_server: dict[tuple[int, bytes], _Trait] = {}
         self._prints: dict[bytes, set[int]] = {}
         self._ttl: dict[tuple[int, bytes], int] = {}
         self._heard: Counter[tuple[int, bytes]] = Counter()
-        self._scanners: dict[tuple[int, Pair], bool] = {}
 
     def add(self, story: Story, capture: int = 0) -> None:
         """Take note of one connection."""
+        server = (capture, story.server.address)
         if story.connection.packets[1 - story.client_side]:
-            self._heard[capture, story.server.address] += 1
+            self._heard[server] += 1
         if story.handshake.syn_ack is not None:
-            self._ttl.setdefault((capture, story.server.address), story.handshake.syn_ack.ttl)
+            self._ttl.setdefault(server, story.handshake.syn_ack.ttl)
         sketch = sketch_of(story, capture)
-        if sketch is not None:
-            for salt, digest in sketch.prints:
-                self._prints.setdefault(salt, set()).add(digest)
-            self._by_pair[sketch.pair].append(sketch)
-            if sketch.selected:
-                self._by_server[capture, story.server.address].append(sketch)
+        if sketch is None:
+            return
+        for salt, digest in _prints(story):
+            self._prints.setdefault(salt, set()).add(digest)
+        self._by_pair.setdefault((capture, sketch.pair), _Beside()).add(sketch)
+        if sketch.client_guid is not None:
+            self._by_guid.setdefault((sketch.client_guid, sketch.pair), _Beside()).add(sketch)
+        if sketch.selected:
+            before = self._by_server.get(server, _NO_TRAIT)
+            self._by_server[server] = _Trait(*map(add, before, _trait(sketch)))
 
     def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
         """What stands under others. for one connection."""
         key = (capture, story.connection.stream)
         pair = (story.client.address, story.server.address)
+        server = (capture, story.server.address)
         guid = _client_guid(story)
-        # Between two captures addresses and settings change hands; ClientGuid tells the same client.
-        beside = [
-            s
-            for s in self._by_pair.get(pair, ())
-            if s.key != key and (s.key[0] == capture or (guid is not None and s.client_guid == guid))
-        ]
+        found = (self._by_pair.get((capture, pair)), self._by_guid.get((guid, pair)) if guid is not None else None)
+        beside = [one for one in found if one is not None]
         first_ns = story.connection.first_ns
-        yield (
-            "others.came_up",
-            any(s.selected and s.went_on and s.first_ns >= first_ns - RACE_NS for s in beside),
-        )
-        yield "others.raced", _raced(beside, story.server.port, first_ns)
+        yield "others.came_up", any(one.came_up(key, first_ns - RACE_NS) for one in beside)
+        yield "others.raced", any(one.raced(story.server.port, first_ns) for one in beside)
         yield "others.scanner", self.scanner(pair, capture)
         itself = bool(story.connection.packets[1 - story.client_side])
-        yield "others.server_heard", self._heard[capture, story.server.address] > itself
-        usual, reset = self._ttl.get((capture, story.server.address)), _reset_by_server(story)
+        yield "others.server_heard", self._heard[server] > itself
+        usual, reset = self._ttl.get(server), _reset_by_server(story)
         if usual is not None and reset is not None:
             yield "others.reset_elsewhere", reset.ttl != usual
         higher = _higher(beside, story)
         yield "others.higher_dialect", higher is not None
         if higher is not None:
             yield "others.higher_dialect_name", constants.dialect_name(higher)
-        at_server = [s for s in self._by_server.get((capture, story.server.address), ()) if s.key != key]
-        yield "others.server_speaks_smb1", any(s.smb1_answer for s in at_server)
-        yield (
-            "others.old_contexts_accepted",
-            any(not s.newer_contexts and not s.smb1_answer for s in at_server),
-        )
-        yield "others.zero_guid", any(s.zero_guid for s in at_server)
+        all_here = self._by_server.get(server, _NO_TRAIT)
+        own = _NO_TRAIT
+        if any(all_here):
+            sketch = sketch_of(story, capture)
+            own = _NO_TRAIT if sketch is None else _trait(sketch)
+        yield "others.server_speaks_smb1", all_here.smb1 > own.smb1
+        yield "others.old_contexts_accepted", all_here.old_contexts > own.old_contexts
+        yield "others.zero_guid", all_here.zero_guid > own.zero_guid
         yield "others.altered", any(len(self._prints[p.salt]) > 1 for p in _prints(story))
 
     def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""
-        known = self._scanners.get((capture, pair))
-        if known is None:
-            here = [s for s in self._by_pair.get(pair, ()) if s.key[0] == capture]
-            known = self._scanners[capture, pair] = _scans(here)
-        return known
+        beside = self._by_pair.get((capture, pair))
+        return beside is not None and beside.scans
 
 
-def _scans(sketches: Sequence[Sketch]) -> bool:
-    probes = [s for s in sketches if s.answered or s.offer]
-    return (
-        len(probes) >= SCAN_CONNECTIONS
-        and len({s.offer for s in probes if s.offer}) > 1
-        and not any(s.stayed for s in probes if s.selected)
-        and not any(s.went_on for s in sketches)
-    )
-
-
-def _raced(beside: Sequence[Sketch], port: int, first_ns: int) -> bool:
-    return any(s.port != port and s.selected and abs(s.first_ns - first_ns) <= RACE_NS for s in beside)
-
-
-def _higher(beside: Sequence[Sketch], story: Story) -> int | None:
+def _higher(beside: Sequence[_Beside], story: Story) -> int | None:
     """A higher dialect that the same offer brought elsewhere.
 
     An alternate channel offers one dialect only, and is no downgrade. [MS-SMB2] 3.2.4.2.2.2
     """
     final = story.final
-    if final is None or final.response is None or len(story.offered) < 2:
+    offer = _offer(story)
+    if final is None or final.response is None or len(offer) < 2:
         return None
     body = final.response.message.body
     if final.state is not State.ANSWERED or not isinstance(body, smb2.NegotiateResponse) or body.dialect is None:
         return None
     own = body.dialect
-    return max((s.dialect for s in beside if s.dialect > own and s.offer == story.offered), default=None)
+    return max((s.dialect for s in beside if s.dialect > own and s.offer == offer), default=None)

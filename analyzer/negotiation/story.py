@@ -153,7 +153,7 @@ class Story(NamedTuple):
 
 
 def selected_dialect(exchange: Exchange) -> str | None:
-    """The dialect an answer selects, as text; None where it selects none."""
+    """The dialect an answer selects, as text; None where it selects none, or from a list that was not captured."""
     if exchange.response is None:
         return None
     body = exchange.response.message.body
@@ -165,11 +165,20 @@ def selected_dialect(exchange: Exchange) -> str | None:
         index = body.dialect_index
         if index is None or index == NO_DIALECT:
             return None
-        request = None if exchange.request is None else exchange.request.message.body
-        if isinstance(request, smb1.NegotiateRequest) and index < len(request.dialects):
-            return request.dialects[index]
-        return f"unknown index {index}"
+        request = None if exchange.request is None else exchange.request.message
+        offered = request.body.dialects if request is not None and isinstance(request.body, smb1.NegotiateRequest) else ()
+        if index < len(offered):
+            return offered[index]
+        return None if request is None or not request.complete else f"unknown index {index}"
     return None
+
+
+def selects(exchange: Exchange) -> bool:
+    """Whether an answer selects a dialect, known or not."""
+    body = None if exchange.response is None else exchange.response.message.body
+    if isinstance(body, smb1.NegotiateResponse):
+        return body.dialect_index not in (None, NO_DIALECT)
+    return selected_dialect(exchange) is not None
 
 
 def offered_by(request: Placed) -> tuple[str, ...]:
