@@ -276,4 +276,5 @@ def _higher(beside: Sequence[_Beside], story: Story) -> int | None:
     if final.state is not State.ANSWERED or not isinstance(body, smb2.NegotiateResponse) or body.dialect is None:
         return None
     own = body.dialect
-    return max((s.dialect for s in beside if s.dialect > own and s.offer == offer), default=None)
+    highest = max((one.highest(offer) for one in beside), default=0)
+    return highest if highest > own else None
