@@ -32,6 +32,12 @@ class Draft:
         if at >= 0 and at + 16 <= len(self.old):
             self.put(at, self.names.guid(self.old[at : at + 16]))
 
+    def signature(self, at: int, size: int) -> None:
+        """Replace a signature, which no longer fits, by other bytes; none stays none."""
+        old = self.old[at : at + size]
+        if len(old) == size and any(old):
+            self.put(at, self.names.salt(old))
+
     def text(self, at: int, size: int, *, unicode: bool, path: bool = False) -> None:
         """Replace a name of so many bytes by one as long; one that is cut off stays zero."""
         if at >= 0 and at + size <= len(self.old):

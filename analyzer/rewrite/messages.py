@@ -2,7 +2,7 @@
 
 Taken over: headers, NEGOTIATE, and of SESSION_SETUP, TREE_CONNECT, LOGOFF and the validation what a
 verdict rests on. The bodies of other commands, encrypted and compressed data become zero.
-Signatures stay what they were, and so are no longer right.
+Signatures cannot be made right without the session's key: they become other bytes.
 """
 
 from __future__ import annotations
@@ -92,6 +92,7 @@ def _commands(old: bytes, size: int, names: Pseudonyms) -> bytes:
 def _command(old: bytes, size: int, names: Pseudonyms) -> bytes:
     draft = Draft(old, names)
     draft.keep(0, smb2.HEADER_SIZE)
+    draft.signature(48, 16)
     if len(old) < smb2.HEADER_SIZE:
         return bytes(draft.new)
     header = smb2.Smb2Header(*smb2.HEADER.read(old, 0))

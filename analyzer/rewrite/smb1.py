@@ -21,6 +21,7 @@ def rewritten_smb1(old: bytes, size: int, names: Pseudonyms) -> bytes:
     """One SMB1 message, as much of it as was captured. size: as much as was sent."""
     draft = Draft(old, names)
     draft.keep(0, smb1.HEADER_SIZE)
+    draft.signature(14, 8)
     if len(old) < smb1.HEADER_SIZE:
         return bytes(draft.new)
     header = smb1.Smb1Header(*smb1.HEADER.read(old, 0))
