@@ -10,7 +10,7 @@ from analyzer.diagnosis.rule import Fix
 from analyzer.report.html.data import Line
 from analyzer.report.html.ladder import Ladder
 from analyzer.report.record import BROKEN, SEVERITIES, ConnectionRecord, FindingRecord
-from analyzer.report.triage import Triage
+from analyzer.report.triage import NAMES, Triage
 
 CARDS = 60               # causes with a card
 PLACES = 200             # servers of a card; further ones are counted only
@@ -109,9 +109,9 @@ class Card:
 
     @property
     def sees(self) -> tuple[tuple[str, str], ...]:
-        """What the user sees, by platform; what is unknown is left out."""
+        """What the user sees, by platform."""
         first = self.first
-        return () if first is None else tuple(pair for pair in first.sees if pair[1] != "unknown")
+        return () if first is None else first.sees
 
 
 class Warned:
@@ -177,7 +177,8 @@ class Cards:
                 return
             place = card.places[record.server] = Place(record, findings)
         place.count += 1
-        place.clients[record.client_host] += 1
+        if record.client_host in place.clients or len(place.clients) < NAMES:
+            place.clients[record.client_host] += 1
         if len(place.shown) < SHOWN and self._drawn < DRAWN and len(card.places) <= FULL:
             self._drawn += 1
             place.shown.append(shown)

@@ -56,7 +56,6 @@ class HtmlWriter(TriageWriter):
         self._times = Times()
         self._outcomes: dict[str, int] = dict.fromkeys(OUTCOMES, 0)
         self._dialects: dict[str, int] = {}
-        self._hosts: tuple[set[str], set[str]] = (set(), set())
         self._name = ""
 
     def capture(self, record: CaptureRecord) -> None:

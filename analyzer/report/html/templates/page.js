@@ -293,7 +293,7 @@
     const values = (texts, agreed) => {
       if (texts === null) return [element("span", { class: "none" }, "–")];
       if (!texts.length) return [element("span", { class: "v" }, "none")];
-      return texts.flatMap((text) => [element("span", { class: agreed && agreed.includes(text) ? "v yes" : "v" }, text), " "]);
+      return texts.flatMap((text) => [element("span", { class: `v${agreed && agreed.includes(text) ? " yes" : ""}${text.length < 25 ? " whole" : ""}` }, text), " "]);
     };
     const settled = (agreed, differs) => {
       if (differs) return [element("strong", { class: "mismatch" }, "≠ no match")];
