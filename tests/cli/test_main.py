@@ -145,7 +145,7 @@ class TestWhatCannotBeRead:
         (["explian"], "explian: neither a file nor a command; did you mean `negdiag explain`?"),
         (["rulse", "test"], "did you mean `negdiag rules`?"),
         (["frobnicate"], "the commands are fields, rules, explain"),
-        (["extract", "x"], "extract: not in this version; a file of that name is given as ./extract"),
+        (["batch", "x"], "batch: not in this version; a file of that name is given as ./batch"),
         (["nowhere/"], "nowhere/: no such folder"),
         (["--select", "no-common-dialekt", "x.pcap"], "did you mean 'no-common-dialect'?"),
         (["--rules", "nowhere", "x.pcap"], "nowhere: "),
