@@ -24,6 +24,8 @@ _FILE_HEADER = 128
 _MAX_TABLE = 64 << 20                # bytes of frame table: 16 million frames
 _EPOCH_1601 = 11_644_473_600         # seconds from 1601-01-01, where FILETIME begins, to 1970-01-01
 
+_LAST_SECOND = 9_000_000_000         # the year 2255; 64 bits of nanoseconds end in 2262
+
 _OTHER = 0x10000                     # + network type: one that has no LINKTYPE_ value
 _LINK_TYPES = {0: 1, 1: 1, 2: 6, 3: 10, 6: NETMON_WLAN, 7: 101, 8: 101, 9: 101, 0xE080: 105}
 _NO_FRAME = (0xFFFC, 0xFFFD, 0xFFFE)   # metadata that Wireshark does not number
@@ -56,6 +58,8 @@ def _header(head: bytes) -> _Header:
         seconds = 0
     else:
         seconds = int((began - datetime(1970, 1, 1)).total_seconds())  # noqa: DTZ001
+    if abs(seconds) > _LAST_SECOND:
+        seconds = 0
     return _Header(
         major << 8 | minor, _LINK_TYPES.get(network, _OTHER | network),
         (seconds * 1000 + millisecond) * 1_000_000, table, size,

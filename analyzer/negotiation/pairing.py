@@ -86,11 +86,11 @@ def _paired(messages: Sequence[Placed]) -> Iterator[tuple[Placed | None, Placed 
     for response in responses:
         kind, number = response.message.kind, response.message.message_id
         keys = [(kind, number), _FROM_SMB1] if kind == "smb2" and not number else [(kind, number)]
-        i = min((first for key in keys if (first := _first(waiting.get(key), answer_to)) is not None), default=None)
-        if i is None:
-            orphans.append(response)
+        found = [first for key in keys if (first := _first(waiting.get(key), answer_to)) is not None]
+        if found:
+            answer_to[min(found)] = response
         else:
-            answer_to[i] = response
+            orphans.append(response)
     pairs: list[tuple[Placed | None, Placed | None]] = [
         (request, answer_to.get(i)) for i, request in enumerate(requests)
     ]

@@ -42,9 +42,10 @@ def validation_answers(messages: Iterable[Message]) -> set[int]:
     for place, message in enumerate(messages):
         if isinstance(message.body, ValidateNegotiateRequest):
             asked.add(message.message_id)
-        elif message.response and message.kind == "smb2" and message.command == constants.IOCTL:
-            if isinstance(message.body, ValidateNegotiateResponse) or message.message_id in asked:
-                answers.add(place)
+        elif message.response and message.kind == "smb2" and message.command == constants.IOCTL and (
+            isinstance(message.body, ValidateNegotiateResponse) or message.message_id in asked
+        ):
+            answers.add(place)
     return answers
 
 

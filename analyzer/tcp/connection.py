@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from typing import NamedTuple
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -76,6 +76,10 @@ class Run(NamedTuple):
         return self.start + len(self.data)
 
 
+def _start(run: Run) -> int:
+    return run.start
+
+
 class ByteStream(NamedTuple):
     """What one side sent, in order. Runs and gaps are ordered by offset; nothing overlaps.
 
@@ -89,10 +93,8 @@ class ByteStream(NamedTuple):
 
     def run_at(self, offset: int) -> Run | None:
         """The run that holds the byte at a stream offset."""
-        for run in self.runs:
-            if run.start <= offset < run.end:
-                return run
-        return None
+        place = bisect_right(self.runs, offset, key=_start) - 1
+        return self.runs[place] if place >= 0 and offset < self.runs[place].end else None
 
     def frame_at(self, offset: int) -> int | None:
         """frame.number of the piece that holds the byte at a stream offset."""
@@ -101,13 +103,11 @@ class ByteStream(NamedTuple):
 
     def completed_at(self, start: int, end: int) -> tuple[int, int] | None:
         """(frame.number, time_ns) of the frame that completes the bytes start..end."""
-        pieces = [
-            (run.frames[i], run.times_ns[i])
-            for run in self.runs
-            if run.start < end and start < run.end
-            for i in range(bisect_left(run.ends, start + 1), bisect_left(run.ends, end) + 1)
-            if i < len(run.frames)
-        ]
+        first = max(bisect_right(self.runs, start, key=_start) - 1, 0)
+        pieces: list[tuple[int, int]] = []
+        for run in self.runs[first : bisect_left(self.runs, end, key=_start)]:
+            low, high = bisect_left(run.ends, start + 1), bisect_left(run.ends, end) + 1
+            pieces += zip(run.frames[low:high], run.times_ns[low:high], strict=True)
         return max(pieces, default=None)
 
 

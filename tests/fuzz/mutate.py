@@ -1,0 +1,190 @@
+"""A capture and a random generator -> captures that are nearly that one. Nothing here knows the package."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise, zip_longest
+from typing import NamedTuple
+
+from tests.fuzz.places import Place, places
+
+LARGEST = 1 << 20                    # bytes of one input
+
+
+class Seed(NamedTuple):
+    """A capture to begin with."""
+
+    name: str
+    data: bytes
+
+
+class Mutant(NamedTuple):
+    """An input, and what was done to get it."""
+
+    what: str
+    data: bytes
+
+
+def extremes(value: int, size: int) -> list[int]:
+    """What a field of `size` bytes that holds `value` is driven to."""
+    most = (1 << 8 * size) - 1
+    wanted = (
+        0, 1, most, value + 1, value - 1, most - 1, 2, value * 2, most >> 1, (most >> 1) + 1, most - 3, value + 8, value // 2,
+        4, 16, value ^ 1, value ^ 0x80, 0xFFFF, 0x10000, 0x7F, 0x20,
+    )
+    return list(dict.fromkeys(one & most for one in wanted if one & most != value))
+
+
+def written(data: bytes, place: Place, value: int) -> bytes:
+    """The capture with another value in a place."""
+    order = "little" if place.order == "little" else "big"
+    return data[: place.at] + value.to_bytes(place.size, order) + data[place.at + place.size :]
+
+
+def sweep(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
+    """Every kind of field of all seeds at its extremes: first each kind once, then each again elsewhere.
+
+    Ends when every place has had every value.
+    """
+    kinds: dict[str, list[tuple[Seed, Place]]] = {}
+    for seed in seeds:
+        for place in places(seed.data):
+            kinds.setdefault(place.kind, []).append((seed, place))
+
+    def one_kind(found: list[tuple[Seed, Place]]) -> Iterator[Mutant]:
+        rng.shuffle(found)
+        # One of many equal places stands for them in the first rounds: each value, another place.
+        turns = [
+            (seed, place, turn)
+            for turn in range(len(extremes(0, found[0][1].size)))
+            for seed, place in found[turn % len(found)::max(len(found) // 3, 1)]
+        ]
+        done = set()
+        rest = ((seed, place, turn) for turn in range(21) for seed, place in found)
+        for seed, place, turn in (*turns, *rest):
+            order = "little" if place.order == "little" else "big"
+            values = extremes(int.from_bytes(seed.data[place.at : place.at + place.size], order), place.size)
+            if turn >= len(values) or (seed.name, place.at, turn) in done:
+                continue
+            done.add((seed.name, place.at, turn))
+            yield Mutant(
+                f"{seed.name}: {place.kind} at {place.at} = {values[turn]:#x}", written(seed.data, place, values[turn])
+            )
+
+    for row in zip_longest(*(one_kind(found) for found in kinds.values())):
+        yield from (mutant for mutant in row if mutant is not None)
+
+
+def random_mutants(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
+    """Mutants without end: one to four random changes each."""
+    known: dict[str, list[Place]] = {}
+    while True:
+        seed = rng.choice(seeds)
+        if seed.name not in known:
+            known[seed.name] = places(seed.data)
+        data, told = seed.data, []
+        for _ in range(rng.choice((1, 1, 1, 2, 3, 4))):
+            change = rng.choice(CHANGES)
+            data = change(data, known[seed.name], seeds, rng)[:LARGEST]
+            told.append(change.__name__.strip("_"))
+        yield Mutant(f"{seed.name}: {', '.join(told)}", data)
+
+
+Change = Callable[[bytes, list[Place], Sequence[Seed], random.Random], bytes]
+
+
+def _field(data: bytes, known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    """An extreme value in a field, or in several fields of its kind."""
+    if not known:
+        return _bytes(data, known, (), rng)
+    place = rng.choice(known)
+    same = [other for other in known if other.kind == place.kind]
+    for one in rng.sample(same, min(len(same), rng.choice((1, 1, 1, 2, len(same))))):
+        if one.at + one.size <= len(data):
+            order = "little" if one.order == "little" else "big"
+            value = int.from_bytes(data[one.at : one.at + one.size], order)
+            data = written(data, one, rng.choice([*extremes(value, one.size), rng.getrandbits(8 * one.size)]))
+    return data
+
+
+def _bytes(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    out = bytearray(data)
+    for _ in range(rng.choice((1, 1, 2, 5, 20))):
+        if out:
+            out[rng.randrange(len(out))] = rng.choice((0, 0xFF, 0x80, 0x7F, rng.getrandbits(8)))
+    return bytes(out)
+
+
+def _bits(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    out = bytearray(data)
+    if out:
+        out[rng.randrange(len(out))] ^= 1 << rng.randrange(8)
+    return bytes(out)
+
+
+def _cut(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    return data[: rng.randrange(len(data) + 1)]
+
+
+def _without(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    at = rng.randrange(len(data) + 1)
+    return data[:at] + data[at + rng.choice((1, 2, 4, 16, 60, 200)) :]
+
+
+def _with(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    at = rng.randrange(len(data) + 1)
+    more = rng.choice((b"\0", b"\xff", b"\xfeSMB", b"\xffSMB", b"\x85\0\0\0", rng.randbytes(8)))
+    return data[:at] + more * rng.choice((1, 1, 4, 100)) + data[at:]
+
+
+def _twice(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    at = rng.randrange(len(data) + 1)
+    size = rng.choice((1, 8, 64, 500, 5000))
+    return data[: at + size] + data[at : at + size] * rng.choice((1, 1, 2, 30)) + data[at + size :]
+
+
+def _spliced(data: bytes, _known: list[Place], seeds: Sequence[Seed], rng: random.Random) -> bytes:
+    """The beginning of this one and the end of another, cut where both have a record, or anywhere."""
+    other = rng.choice(seeds).data if seeds else data
+    if rng.random() < 0.7 and data[:4] == other[:4] and data[:4] == b"\xd4\xc3\xb2\xa1":
+        return data[: rng.choice(_records(data))] + other[rng.choice(_records(other)) :]
+    return data[: rng.randrange(len(data) + 1)] + other[rng.randrange(len(other) + 1) :]
+
+
+def _moved(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    """Records of a classic capture in another order, some left out, some twice."""
+    if data[:4] != b"\xd4\xc3\xb2\xa1":
+        return _twice(data, _known, (), rng)
+    at = _records(data)
+    records = [data[begin:end] for begin, end in pairwise(at)]
+    sort = rng.randrange(3)
+    if sort == 0:
+        rng.shuffle(records)
+    elif sort == 1:
+        records = [record for record in records if rng.random() < 0.7]
+    else:
+        records = [record for record in records for _ in range(rng.choice((1, 1, 1, 2, 3)))]
+    return data[:24] + b"".join(records)
+
+
+def _packed(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+    return gzip.compress(data, 1, mtime=0) if rng.random() < 0.5 else gzip.compress(data, 1, mtime=0)[:-9]
+
+
+def _records(data: bytes) -> list[int]:
+    at, found = 24, [24]
+    while at + 16 <= len(data):
+        at += 16 + struct.unpack_from("<8xI", data, at)[0]
+        if at > len(data):
+            break
+        found.append(at)
+    return found
+
+
+CHANGES: tuple[Change, ...] = (
+    _field, _field, _field, _field, _field, _field, _bytes, _bytes, _bits, _bits, _cut, _without, _with, _twice, _spliced,
+    _spliced, _moved, _moved, _packed,
+)
