@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 from analyzer.capture.pcap import is_pcap
 from analyzer.capture.pcapng import is_pcapng
@@ -47,7 +47,7 @@ def find(paths: Iterable[str]) -> Found:
             for name, problem in _below(path):
                 if problem is not None:
                     unlisted.append((name, problem))
-                elif _is_capture(name) or _named_like_one(name):
+                elif is_capture(name) or named_like_one(name):
                     captures.append(Input(name, name))
                 else:
                     passed.append(name)
@@ -74,14 +74,15 @@ def _below(folder: str) -> Iterator[tuple[str, str | None]]:
             elif stat.S_ISREG(entry.stat().st_mode):
                 yield path, None
         except OSError:              # a link that leads nowhere, or the file went away: reading it says so
-            if _named_like_one(path):
+            if named_like_one(path):
                 yield path, None
 
 
-def _is_capture(path: str) -> bool:
+def is_capture(capture: str | BinaryIO) -> bool:
+    """Whether a file is one by its first bytes, decompressed."""
     head = bytearray(4096)
     try:
-        with open_source(path) as source:
+        with open_source(capture) as source:
             count = source.readinto(memoryview(head))
     except CaptureError:
         return False
@@ -89,7 +90,8 @@ def _is_capture(path: str) -> bool:
     return is_pcap(known) or is_pcapng(known) or known.startswith(SIGNATURES)
 
 
-def _named_like_one(path: str) -> bool:
+def named_like_one(path: str) -> bool:
+    """Whether a name ends like a capture's."""
     name = os.path.basename(path).lower()  # noqa: PTH119 (as above)
     for ending in COMPRESSED:
         name = name.removesuffix(ending)

@@ -62,7 +62,7 @@ def _settings(options: Any) -> Settings:
 
 
 def _wanted(options: Any, *, detailed: bool, messages: bool) -> Wanted:
-    return Wanted(frozenset(options.host), frozenset(options.stream), detailed, messages)
+    return Wanted(frozenset(options.host), frozenset(options.stream), detailed, messages, records_only=True)
 
 
 class _Tally:
@@ -141,7 +141,7 @@ def _parser() -> arguments.Parser:
         usage="negdiag [OPTION]... PATH...",
     )
     parser.epilog = (
-        "Other commands: fields, rules, explain (negdiag COMMAND --help). "
+        "Other commands: fields, rules, explain, extract, annotate, batch (negdiag COMMAND --help). "
         "Exit status: 0 it ran, 1 --fail-on found something, 2 it could not run or read any capture, "
         "3 some captures could not be read to their end."
     )

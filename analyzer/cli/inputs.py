@@ -16,12 +16,17 @@ def captures_of(words: Sequence[str], files_from: str | None = None) -> Found:
     Raises UsageError for a folder that does not exist, a list that cannot be read, and a second use
     of standard input.
     """
+    return find(words_of(words, files_from))
+
+
+def words_of(words: Sequence[str], files_from: str | None) -> list[str]:
+    """The words and those of a list. Raises UsageError as captures_of, but not for folders."""
     paths = list(words)
     if files_from is not None:
         paths += _listed(files_from)
     if paths.count("-") + (files_from == "-") > 1:
         raise UsageError("standard input can be given only once")
-    return find(paths)
+    return paths
 
 
 def _whole(path: str) -> bytes:

@@ -21,6 +21,7 @@ usage: negdiag PATH...                        say why SMB negotiations in captur
        negdiag explain RULE                   one rule in full
        negdiag extract CAPTURE -o DIR         one small capture for each connection with a finding
        negdiag annotate CAPTURE -o FILE.pcapng    the same packets with comments
+       negdiag batch SOURCE... --out DIR      many captures into a folder of tables, resumable
        negdiag [COMMAND] --help               all options
 """
 
@@ -61,16 +62,22 @@ def _annotate(words: Sequence[str]) -> int:
     return run(words)
 
 
+def _batch(words: Sequence[str]) -> int:
+    from analyzer.cli.batch import run
+
+    return run(words)
+
+
 COMMANDS: Final[Mapping[str, Callable[[Sequence[str]], int]]] = {
     "fields": _fields,
     "rules": _rules,
     "explain": _explain,
     "extract": _extract,
     "annotate": _annotate,
+    "batch": _batch,
 }
 # What writing to a pipe without a reader ends with; Windows says that the argument is invalid.
 CLOSED: Final = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
-PLANNED: Final = ("batch",)      # words that are taken, and not for captures
 
 
 def program() -> int:
@@ -122,8 +129,6 @@ def _dispatch(words: Sequence[str]) -> int:
         return exits.OK
     if first in COMMANDS:
         return COMMANDS[first](words[1:])
-    if first in PLANNED:
-        raise UsageError(f"{first}: not in this version; a file of that name is given as ./{first}")
     _refuse_mistyped(first)
     return _diagnose(words)
 
