@@ -90,6 +90,19 @@ def enhanced(order: str, stamp: Stamp, data: bytes | memoryview, options: bytes 
     return block(order, ENHANCED, b"".join((head, data, bytes(-len(data) % 4), options)))
 
 
+_PLAIN = struct.Struct("<IIIIIII")
+_ENDS = [struct.Struct(f"<{padding}xI") for padding in range(4)]
+
+
+def plain(stamp: Stamp, data: memoryview) -> tuple[bytes, memoryview, bytes]:
+    """The same without options, in a little-endian section, in three parts: most packets of a capture are so."""
+    number, ticks, original = stamp
+    size = len(data)
+    total = size + 35 & ~3
+    head = _PLAIN.pack(ENHANCED, total, number, ticks >> 32, ticks & 0xFFFF_FFFF, size, original)
+    return head, data, _ENDS[-size % 4].pack(total)
+
+
 class Found(NamedTuple):
     """A block in a chunk: its byte order and type, where it begins and ends."""
 

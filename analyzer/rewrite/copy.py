@@ -56,12 +56,13 @@ class _Sections:
         """The blocks of a chunk."""
         data = table.data.data[:consumed]
         frame = table.first_frame
+        noted = self._notes.among(frame, table.rows)
         row = copied = 0
         for order, kind, at, end in blocks.walk(data, self._order):
             self._order = order
             changed: bytes | None = None
             if kind in blocks.PACKETS:
-                texts = self._notes.of(frame + row)
+                texts = self._notes.of(frame + row) if frame + row in noted else []
                 if texts or self._mask is not None:
                     begin = int(table.start[row])
                     changed = self._packet(data[at:end], new[begin : begin + int(table.captured[row])], kind, texts)
@@ -148,12 +149,20 @@ class _Records:
         """The frames of a chunk."""
         view = new.data
         tick = 1 if self._format.nanoseconds else 1000
+        noted = self._notes.among(table.first_frame, table.rows)
+        for link_type in dict.fromkeys(table.link_type.tolist()):
+            self._interface(link_type)
         columns = zip(
-            table.start.tolist(), table.captured.tolist(), table.original.tolist(), table.time_ns.tolist(),
-            table.link_type.tolist(), strict=True,
+            table.start.tolist(), table.captured.tolist(), table.original.tolist(),
+            (np.maximum(table.time_ns, 0) // tick).tolist(), table.link_type.tolist(), strict=True,
         )
-        for row, (start, captured, original, time_ns, link_type) in enumerate(columns):
-            texts = self._notes.of(table.first_frame + row)
-            options = blocks.packed("<", blocks.comments(texts)) if texts else b""
-            stamp = blocks.Stamp(self._interface(link_type), max(time_ns, 0) // tick, original & 0xFFFF_FFFF)
-            self._out.write(blocks.enhanced("<", stamp, view[start : start + captured], options))
+        parts: list[bytes | memoryview] = []
+        for frame, (start, captured, original, ticks, link_type) in enumerate(columns, table.first_frame):
+            stamp = blocks.Stamp(self._links[link_type], ticks, original & 0xFFFF_FFFF)
+            data = view[start : start + captured]
+            if frame in noted:
+                options = blocks.packed("<", blocks.comments(self._notes.of(frame)))
+                parts.append(blocks.enhanced("<", stamp, data, options))
+            else:
+                parts += blocks.plain(stamp, data)
+        self._out.write(b"".join(parts))

@@ -40,6 +40,12 @@ class FrameNotes:
         self._places.extend([place] * len(frames))
         self._sorted = False
 
+    def among(self, first: int, count: int) -> set[int]:
+        """Which of `count` frames from `first` on have texts."""
+        if not self._sorted:
+            self._sort()
+        return set(self._frames[bisect_left(self._frames, first) : bisect_left(self._frames, first + count)])
+
     def of(self, frame: int) -> list[str]:
         """The texts of a frame, in the order in which they were added."""
         if not self._sorted:
