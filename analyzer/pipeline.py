@@ -8,8 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from heapq import merge
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
+import numpy as np
+
+from analyzer.alike import Diagnosed, diagnosed_by_kind, hear, kinds_of
 from analyzer.capture.headers import Decoder
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import Limits, open_source
@@ -38,11 +42,14 @@ from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.select import SegmentStore, StoreLimits
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from analyzer.capture.join import JoinedReader
     from analyzer.capture.table import Cut, PacketTable
     from analyzer.report.fieldlist import Row
     from analyzer.report.result import Report
     from analyzer.rewrite.pseudonym import Pseudonyms
+    from analyzer.tcp.bare import Bare
 
 SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
@@ -71,12 +78,19 @@ class Wanted(NamedTuple):
     """Which connections are reported: those with one of the hosts and one of the streams; empty is all.
 
     detailed: with their steps and their offer and answer; messages: with their NEGOTIATE messages.
+    records_only: nobody looks at the stories, so that of many alike one is enough.
     """
 
     hosts: frozenset[bytes] = frozenset()
     streams: frozenset[int] = frozenset()
     detailed: bool = False
     messages: bool = False
+    records_only: bool = False
+
+    @property
+    def all_alike(self) -> bool:
+        """Whether connections may be told by their kind."""
+        return self.records_only and not (self.hosts or self.streams or self.detailed or self.messages)
 
     def takes(self, connection: Connection) -> bool:
         """Whether a connection is reported."""
@@ -95,11 +109,14 @@ class Reading(NamedTuple):
     pseudonyms: Pseudonyms | None = None
     joined: JoinedReader | None = None
 
-    def stories(self) -> Iterator[Story]:
-        """The story of each connection, in order of tcp.stream. May be asked for more than once."""
+    def stories(self, which: NDArray[np.bool_] | None = None) -> Iterator[Story]:
+        """The story of each connection, in order of tcp.stream. May be asked for more than once.
+
+        which: only these; one entry for each connection of the store.
+        """
         summary = self.contents.summary
         ports = tuple(SMB_PORTS if self.ports is None else self.ports)
-        names, connections = summary.names, self.store.connections()
+        names, connections = summary.names, self.store.connections(which)
         if self.pseudonyms is not None:
             from analyzer.rewrite.connections import anonymized
 
@@ -114,14 +131,6 @@ class Unread(NamedTuple):
 
     name: str
     error: str
-
-
-class Diagnosed(NamedTuple):
-    """One connection: what is reported, and what it rests on."""
-
-    record: ConnectionRecord
-    story: Story
-    verdict: Verdict
 
 
 class Analyzed(NamedTuple):
@@ -187,44 +196,81 @@ def run(
     names = pseudonyms(settings)
     if names is not None:
         wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
-    told = [_told(number, *capture, settings, others) for number, capture in enumerate(captures)]
+    told = [_told(number, capture, settings, others, wanted) for number, capture in enumerate(captures)]
     for number, one in enumerate(told):
         if isinstance(one, Unread):
             yield Analyzed(_unread_record(one), None, ())
             continue
-        stories = one.reading.stories() if one.kept is None else one.kept
         yield Analyzed(
             _capture_record(one, others, number, rules),
             one.reading.contents.summary.cut,
-            (
-                _diagnosed(story, facts(story, others, number), rules, wanted, one.reading.joined)
-                for story in stories
-                if wanted.takes(story.connection)
-            ),
+            _connections(one, others, number, rules, wanted),
         )
 
 
 class _Told(NamedTuple):
-    """A capture whose stories were told once. kept: the stories, where they are few enough."""
+    """A capture whose stories were told once.
+
+    kept: the stories, where they are few enough; bare: connections of which none was told.
+    """
 
     reading: Reading
     notes: NoteTaker
     kept: tuple[Story, ...] | None
+    bare: Bare | None
 
 
-def _told(number: int, name: str, capture: Capture, settings: Settings, others: Others) -> _Told | Unread:
+def _told(
+    number: int, named: tuple[str, Capture], settings: Settings, others: Others, wanted: Wanted
+) -> _Told | Unread:
+    name, capture = named
     try:
         reading = read(name, capture, settings)
     except CaptureError as error:
         return Unread(name, str(error))
     notes = NoteTaker()
     kept: list[Story] = []
-    for story in reading.stories():
+    bare = which = None
+    plain = reading.pseudonyms is None and reading.joined is None and not reading.contents.summary.names
+    if wanted.all_alike and plain and reading.store.ends.count > KEPT_STORIES:
+        bare = reading.store.bare()
+    if bare is not None:
+        hear(bare, others, number)
+        notes.stories = len(bare.conn)
+        which = np.ones(reading.store.ends.count, np.bool_)
+        which[bare.conn] = False
+    for story in reading.stories(which):
         others.add(story, number)
         notes.add(story)
         if notes.stories <= KEPT_STORIES:
             kept.append(story)
-    return _Told(reading, notes, tuple(kept) if notes.stories <= KEPT_STORIES else None)
+    whole = bare is None and notes.stories <= KEPT_STORIES
+    return _Told(reading, notes, tuple(kept) if whole else None, bare)
+
+
+def _connections(
+    one: _Told, others: Others, number: int, rules: RuleSet, wanted: Wanted
+) -> Iterator[Diagnosed]:
+    """The connections of a capture, judged, in order of tcp.stream."""
+    def judge(story: Story, found: Facts) -> Diagnosed:
+        return _diagnosed(story, found, rules, wanted, one.reading.joined)
+
+    def stories(which: NDArray[np.int64]) -> Iterator[Story]:
+        chosen = np.zeros(one.reading.store.ends.count, np.bool_)
+        chosen[which] = True
+        return one.reading.stories(chosen)
+
+    kinds = which = None
+    if one.bare is not None:
+        kinds = kinds_of(one.bare, rules, others, number)
+        if kinds is not None:
+            which = np.ones(one.reading.store.ends.count, np.bool_)
+            which[one.bare.conn[kinds.number >= 0]] = False
+    told = one.reading.stories(which) if one.kept is None else one.kept
+    singly = (judge(story, facts(story, others, number)) for story in told if wanted.takes(story.connection))
+    if kinds is None:
+        return singly
+    return merge(singly, diagnosed_by_kind(kinds, stories, judge, others, number), key=lambda one: one.record.stream)
 
 
 def _diagnosed(
@@ -258,7 +304,8 @@ def _unread_record(unread: Unread) -> CaptureRecord:
 
 def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
     summary = told.reading.contents.summary
-    beside = diagnose(*capture_facts(told.reading.contents.census), rules)
+    census = told.reading.contents.census
+    beside = diagnose(*capture_facts(census, others.pairs(number), empty=not told.notes.stories), rules)
     joined = told.reading.joined
     return CaptureRecord(
         capture=told.reading.name,

@@ -109,6 +109,11 @@ class RuleSet:
         self._templates: dict[str, Template] = {}             # by their text
         self._reads = frozenset(self._names() if reads is None else reads) | {OUTCOME}
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The facts that the conditions read."""
+        return self._reads
+
     def _names(self) -> Iterable[str]:
         for rule in self.rules:
             for _, condition in rule.conditions():

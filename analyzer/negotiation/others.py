@@ -171,6 +171,13 @@ class _Beside:
         )
 
 
+class Told(NamedTuple):
+    """A server: how many connections it answered in some way, and whether one of them came up."""
+
+    heard: int
+    came_up: bool
+
+
 class _Trait(NamedTuple):
     """What an answered connection tells of its server. Added up over all of them: how many tell it."""
 
@@ -225,6 +232,19 @@ class Others:
         if sketch.selected:
             before = self._by_server.get(server, _NO_TRAIT)
             self._by_server[server] = _Trait(*map(add, before, _trait(sketch)))
+
+    def hear(self, server: bytes, capture: int, connections: int) -> None:
+        """Take note of connections that a server answered and refused. It is what add() notes of these."""
+        self._heard[capture, server] += connections
+
+    def told_of(self, server: bytes, capture: int) -> Told:
+        """What is known of a server."""
+        key = (capture, server)
+        return Told(self._heard.get(key, 0), key in self._ttl or key in self._by_server)
+
+    def pairs(self, capture: int) -> Iterator[Pair]:
+        """Clients and servers between which TCP came up."""
+        return (pair for number, pair in self._by_pair if number == capture)
 
     def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
         """What stands under others. for one connection."""

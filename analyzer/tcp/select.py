@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.assemble import connections
+from analyzer.tcp.bare import Bare, bare
 from analyzer.tcp.batch import WINDOWS, Batch, inside
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.ends import Ends
@@ -287,6 +288,13 @@ class SegmentStore:
             chosen &= self._recogniser.smb(count)
         kept_whole = np.where(self._cut[:count], 0, WINDOWS[self._window])
         return connections(self._rows, self.ends, chosen, kept_whole, self._reporters)
+
+
+    def bare(self) -> Bare | None:
+        """The connections that are SYNs and refusals only; None with ports None."""
+        if self._recogniser is not None:
+            return None
+        return bare(self._rows, self.ends, ~self._cut[: self.ends.count])
 
 
 class _Renewal(NamedTuple):
