@@ -26,6 +26,9 @@ _SIGNATURE = np.frombuffer(b"SMB", "V3")
 _QUIC = np.dtype([("first", "u1"), ("version", ">u4")])
 
 
+HOSTS = 4096                         # pairs that speak QUIC, kept of one capture
+
+
 class Sighting(NamedTuple):
     """Something seen: where first, and in how many frames."""
 
@@ -38,14 +41,25 @@ class Census(NamedTuple):
 
     tcp_ports: the busiest, as (port, segments), by the lower port of each segment;
     smb_elsewhere: TCP port other than 139 and 445 -> SMB messages at the start of a segment;
-    quic: QUIC handshakes (long headers) on UDP 443; rdma: "iWARP", "RoCE" -> frames.
+    quic: QUIC handshakes (long headers) on UDP 443; quic_hosts: addresses of client and server -> the first
+    such frame between them; rdma: "iWARP", "RoCE" -> frames.
     """
 
     tcp_segments: int
     tcp_ports: tuple[tuple[int, int], ...]
     smb_elsewhere: dict[int, Sighting]
     quic: Sighting | None
+    quic_hosts: dict[tuple[bytes, bytes], int]
     rdma: dict[str, Sighting]
+
+
+def _addresses(chunk: Chunk, ip: int) -> tuple[bytes, bytes]:
+    """Source and destination of the IP header at an offset."""
+    if ip < 0:
+        return b"", b""
+    size, at = (4, ip + 12) if chunk.data[ip] >> 4 == 4 else (16, ip + 8)
+    found = chunk.data[at : at + 2 * size].tobytes()
+    return found[:size], found[size:]
 
 
 class Counter:
@@ -58,6 +72,7 @@ class Counter:
         self._waiting = 0
         self._smb: dict[int, Sighting] = {}
         self._quic: Sighting | None = None
+        self._quic_hosts: dict[tuple[bytes, bytes], int] = {}
         self._rdma: dict[str, Sighting] = {}
 
     def add(self, chunk: Chunk, segments: SegmentTable, first_frame: int) -> None:
@@ -70,6 +85,10 @@ class Counter:
                 header = chunk.gather(rows.at[quic] + 8, _QUIC)
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
                 self._quic = _seen(self._quic, rows.row[long] + first_frame)
+                for index in long.tolist():
+                    ip, frame = int(rows.ip[index]), int(rows.row[index]) + first_frame
+                    hosts = _addresses(chunk, ip)
+                    self._see_quic(hosts if destination[index] == 443 else hosts[::-1], frame)
             self._see_rdma("RoCE", rows.row[destination == 4791] + first_frame)
         for row in chunk.rdma:
             self._see_rdma("RoCE", row + first_frame)
@@ -81,7 +100,8 @@ class Counter:
         return Census(
             self._segments,
             tuple((int(port), int(self._ports[port])) for port in busiest if self._ports[port]),
-            dict(sorted(self._smb.items())), self._quic, dict(sorted(self._rdma.items())),
+            dict(sorted(self._smb.items())), self._quic, dict(self._quic_hosts),
+            dict(sorted(self._rdma.items())),
         )
 
     def _count_tcp(self, segments: SegmentTable) -> None:
@@ -113,6 +133,10 @@ class Counter:
                 seen = _seen(self._smb.get(port), frames)
                 assert seen is not None
                 self._smb[port] = seen
+
+    def _see_quic(self, hosts: tuple[bytes, bytes], frame: int) -> None:
+        if len(self._quic_hosts) < HOSTS:
+            self._quic_hosts.setdefault(hosts, frame)
 
     def _see_rdma(self, kind: str, frames: NDArray[np.int64]) -> None:
         seen = _seen(self._rdma.get(kind), frames)

@@ -253,7 +253,9 @@ _OTHERS: Final = (
 )
 
 _CAPTURE: Final = (
-    Fact("capture.quic", "bool", "QUIC handshakes on UDP 443 were captured (rules on a capture as a whole)"),
+    Fact("capture.quic", "bool",
+         "QUIC handshakes on UDP 443 were captured, between hosts that else speak SMB or where no SMB connection "
+         "is (rules on a capture as a whole)"),
     Fact("capture.quic_frame", "int", "the first of them", True),
     Fact("capture.rdma", "bool", "SMB Direct traffic was captured (rules on a capture as a whole)"),
     Fact("capture.rdma_kind", "string", "iWARP or RoCE", True),

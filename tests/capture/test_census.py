@@ -40,6 +40,10 @@ def test_quic_and_rdma() -> None:
         ethernet(ip4(tcp(bytes(40), dport=5445))), ethernet(ip4(tcp(dport=5445))),
     ).census
     assert census.quic == Sighting(2, 2)
+    # Whoever has port 443 is the server; the addresses of ip4() are the same in both packets.
+    (first, second) = census.quic_hosts
+    assert (first, second) == ((first[0], first[1]), (first[1], first[0]))
+    assert census.quic_hosts == {first: 2, second: 3}
     assert census.rdma == {"RoCE": Sighting(5, 2), "iWARP": Sighting(7, 1)}
 
 
