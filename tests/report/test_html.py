@@ -185,9 +185,9 @@ def test_every_filter_that_can_be_copied_is_in_json(everything: tuple[Page, Any]
 def test_the_counts_are_those_of_json(everything: tuple[Page, Any]) -> None:
     page, document = everything
     start = page.source.index('<ul class="counts"')
-    counts = re.findall(r'<li class="o-([a-z-]+)"><b>(\d+)</b>', page.source[start : page.source.index("</ul>", start)])
+    counts = re.findall(r'<li class="o-([a-z-]+)"><b>([\d,]+)</b>', page.source[start : page.source.index("</ul>", start)])
     outcomes = [connection["outcome"] for connection in connections(document)]
-    assert {name: int(count) for name, count in counts} == {name: outcomes.count(name) for name in set(outcomes)}
+    assert {name: int(count.replace(",", "")) for name, count in counts} == {name: outcomes.count(name) for name in set(outcomes)}
 
 
 def test_a_failed_connection_has_its_card(samples: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from analyzer.report.triage import NAMES, Triage
 
 CARDS = 60               # causes with a card
 PLACES = 200             # servers of a card; further ones are counted only
-FULL = 6                 # of these the first are shown in full
+FULL = 3                 # of these the first are shown in full
 CLIENTS = 12             # client addresses named of a server
 SHOWN = 8                # connections of a server that are drawn in its card
 DRAWN = 48               # of the whole page: what is beyond is drawn by the script when it is asked for

@@ -146,7 +146,7 @@ def _environment() -> Environment:
         "dialects": dialects,
         "geometry": {"width": WIDTH, "left": LEFT, "right": RIGHT, "middle": MIDDLE, "head": HEAD},
     }
-    environment.filters["seconds"] = _seconds
+    environment.filters |= {"seconds": _seconds, "number": "{:,}".format}
     return environment
 
 

@@ -298,7 +298,7 @@
     const settled = (agreed, differs) => {
       if (differs) return [element("strong", { class: "mismatch" }, "≠ no match")];
       if (agreed === null) return [element("span", { class: "none" }, "–")];
-      return [element("span", { class: "tick", "aria-hidden": "true" }, "✓"), ` ${agreed.join(", ") || "none"}`];
+      return [element("span", { class: "tick", "aria-hidden": "true" }, "✓"), " ", ...(agreed.length ? agreed.flatMap((text, at) => [at ? ", " : "", whole(text)]) : ["none"])];
     };
     return element("div", { class: "scroll" }, element("table", { class: "offer" },
       element("thead", {}, element("tr", {}, element("td", {}), ...["Client offers", "Server answers", "Agreed"].map((text) => element("th", { scope: "col" }, text)))),
