@@ -15,6 +15,7 @@ which the next run removes before it reads anything.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import re
@@ -48,7 +49,7 @@ class Store:
         self.folder = Path(folder)
         self._partial = self.folder / ".partial"
         self._lock: IO[bytes] | None = None
-        self._number = 0
+        self._numbers = itertools.count()
         self._done: dict[str, str] = {}          # digest of the place -> key
         try:
             self._partial.mkdir(parents=True, exist_ok=True)
@@ -87,6 +88,7 @@ class Store:
     def commit(self, key: str, part: Part) -> None:
         """Put a part in its place, for another version of the same source if there is one.
 
+        Threads may do so side by side, each for a source of its own.
         Raises OutputError where it cannot be written.
         """
         try:
@@ -98,11 +100,11 @@ class Store:
             for partial, path in written:
                 if path.parent.name != _DONE:
                     partial.replace(path)
-            for table in part.tables:
+            for table in part.tables.keys() - {_DONE}:
                 _flush(self.folder / table)
+            # That this name is lost with the power does no harm: the source is then done again.
             partial, path = next(pair for pair in written if pair[1].parent.name == _DONE)
             partial.replace(path)
-            _flush(path.parent)
         except OSError as error:
             raise OutputError(f"{self.folder}: cannot be written: {error.strerror or error}") from error
         self._done[_place(key)] = key
@@ -138,8 +140,7 @@ class Store:
 
     def _written(self, data: bytes) -> Path:
         """A file under no name that counts, whole and on the disk."""
-        self._number += 1
-        path = self._partial / f"{self._number}.part"
+        path = self._partial / f"{next(self._numbers)}.part"
         with path.open("wb") as file:
             file.write(data)
             file.flush()
