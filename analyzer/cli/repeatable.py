@@ -8,6 +8,7 @@ import shutil
 import stat
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import IO, BinaryIO, Self, cast
@@ -77,7 +78,7 @@ class NewFile:
             self.out: BinaryIO = (self._beside or self._real).open("wb")
 
     @contextlib.contextmanager
-    def _reported(self):  # type: ignore[no-untyped-def]  # noqa: ANN202 (a context manager of nothing)
+    def _reported(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
