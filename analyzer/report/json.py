@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from typing import TYPE_CHECKING
 
 from analyzer.report.record import SCHEMA, CaptureRecord, ConnectionRecord, Detail, FindingRecord, iso
@@ -12,9 +14,13 @@ from analyzer.version import __version__
 
 if TYPE_CHECKING:
     from analyzer.capture.join import Place
+    from analyzer.diagnosis.rule import Fix
 
 Json = dict[str, "JsonValue"]
 JsonValue = None | bool | int | float | str | list["JsonValue"] | Json
+
+# The fields of a connection that many share, as they follow each other.
+_COMMON = slice(ConnectionRecord._fields.index("transport"), ConnectionRecord._fields.index("frames"))
 
 
 class JsonWriter(Writer):
@@ -34,7 +40,7 @@ class JsonWriter(Writer):
         self._first_connection = True
 
     def connection(self, record: ConnectionRecord) -> None:
-        self.out.write(f"{'' if self._first_connection else ','}\n    {json.dumps(connection_object(record))}")
+        self.out.write(f"{'' if self._first_connection else ','}\n    {{{connection_text(record)}}}")
         self._first_connection = False
 
     def end(self) -> None:
@@ -50,10 +56,12 @@ class NdjsonWriter(Writer):
     _capture = ""
 
     def capture(self, record: CaptureRecord) -> None:
-        self._capture = encodable(record.capture)
+        self._capture = _quoted(encodable(record.capture))
 
     def connection(self, record: ConnectionRecord) -> None:
-        self.out.write(json.dumps({"capture": self._capture, **connection_object(record._replace(detail=None))}) + "\n")
+        if record.detail is not None:
+            record = record._replace(detail=None)
+        self.out.write(f'{{"capture": {self._capture}, {connection_text(record)}}}\n')
 
 
 def capture_object(record: CaptureRecord) -> Json:
@@ -106,6 +114,52 @@ def connection_object(record: ConnectionRecord) -> Json:
         "findings": [finding_object(finding) for finding in record.findings],
         **({} if record.detail is None else detail_object(record.detail, record.first_ns)),
     }
+
+
+def connection_text(record: ConnectionRecord) -> str:
+    """json.dumps of connection_object(), without its braces: what connections have in common is written once."""
+    frames = record.frames
+    detail = "" if record.detail is None else f", {json.dumps(detail_object(record.detail, record.first_ns))[1:-1]}"
+    return (
+        f'"tcp.stream": {record.stream}, "client": {_quoted(record.client)}, "server": {_quoted(record.server)}, '
+        f"{_common_text(*tuple(record)[_COMMON])}, "
+        f'"frames": {{"first": {frames.first}, "last": {frames.last}, "request": {_number(frames.request)}, '
+        f'"response": {_number(frames.response)}}}, "response_time": {json.dumps(record.response_time)}, '
+        f'"first_time": "{iso(record.first_ns)}", "last_time": "{iso(record.last_ns)}", '
+        f'"findings": [{", ".join(map(_finding_text, record.findings))}]{detail}'
+    )
+
+
+@lru_cache(maxsize=4096)
+def _common_text(*values: str | tuple[str, ...] | None) -> str:
+    """From the transport to the offer."""
+    fields = zip(ConnectionRecord._fields[_COMMON], values, strict=True)
+    found = {
+        name: [encodable(one) for one in value] if isinstance(value, tuple) else _text(value) for name, value in fields
+    }
+    return json.dumps(found)[1:-1]
+
+
+def _finding_text(finding: FindingRecord) -> str:
+    before, between = _rule_text(finding.rule, finding.code, finding.severity, finding.title, finding.fix)
+    places = f', "places": {json.dumps(list(map(_place, finding.places)))}' if finding.places else ""
+    frames = ", ".join(map(str, finding.frames))
+    return (
+        f"{before}{_quoted(encodable(finding.summary))}{between}{frames}]{places}, "
+        f'"display_filter": {_quoted(finding.display_filter)}, "reference": {json.dumps(finding.reference)}}}'
+    )
+
+
+@lru_cache(maxsize=1024)
+def _rule_text(rule: str, code: str, severity: str, title: str, fix: tuple[Fix, ...]) -> tuple[str, str]:
+    """What a rule always says of a finding: before its summary, and from there to its frames."""
+    head = json.dumps({"rule": rule, "code": code, "severity": severity, "title": title})
+    fixes = json.dumps([one._asdict() for one in fix])
+    return f'{head[:-1]}, "summary": ', f', "fix": {fixes}, "frames": ['
+
+
+def _number(value: int | None) -> str:
+    return "null" if value is None else str(value)
 
 
 def detail_object(detail: Detail, first_ns: int) -> Json:

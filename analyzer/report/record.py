@@ -7,6 +7,7 @@ Times are nanoseconds since 1970-01-01 UTC until a report prints them with iso()
 from __future__ import annotations
 
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.diagnosis.rule import Fix
@@ -137,5 +138,10 @@ class CaptureRecord(NamedTuple):
 def iso(time_ns: int) -> str:
     """A time as ISO 8601 in UTC: microseconds, and nanoseconds where there are any."""
     microseconds, rest = divmod(time_ns, 1000)
-    moment = _EPOCH + timedelta(microseconds=microseconds)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06d}{f'{rest:03d}' if rest else ''}Z"
+    seconds, microseconds = divmod(microseconds, 1_000_000)
+    return f"{_second(seconds)}.{microseconds:06d}{f'{rest:03d}' if rest else ''}Z"
+
+
+@lru_cache(maxsize=1024)
+def _second(seconds: int) -> str:
+    return f"{_EPOCH + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%S}"

@@ -4,11 +4,14 @@ import io
 import json
 from typing import Any
 
+import pytest
+
 from analyzer import __version__
-from analyzer.report.json import JsonWriter, NdjsonWriter
-from analyzer.report.record import CaptureRecord, ConnectionRecord
+from analyzer.capture.join import Place
+from analyzer.report.json import JsonWriter, NdjsonWriter, connection_object, connection_text
+from analyzer.report.record import CaptureRecord, ConnectionRecord, Detail
 from analyzer.report.writer import Style, Writer
-from tests.report.sample import HOSTILE, capture, failed, negotiated
+from tests.report.sample import HOSTILE, capture, failed, finding, negotiated, warning
 
 
 def write(kind: type[Writer], *captures: tuple[CaptureRecord, list[ConnectionRecord]]) -> str:
@@ -109,3 +112,15 @@ def test_ndjson_has_one_object_for_each_connection() -> None:
         for line in write(NdjsonWriter, (capture(), [failed(), negotiated()]), (capture(), [])).splitlines()
     ]
     assert [(row["capture"], row["tcp.stream"]) for row in rows] == [("ticket/a.pcap", 3), ("ticket/a.pcap", 4)]
+
+
+@pytest.mark.parametrize("record", [
+    failed(),
+    negotiated(),
+    negotiated(response_time=1.25e-05, server_name=HOSTILE, offered=(HOSTILE, "caf\xe9", "\udc80"), first_ns=-1, last_ns=1),
+    failed(findings=(finding(summary=HOSTILE, frames=(), reference=None, fix=()), warning(places=(Place("a\udc80", 7),)))),
+    failed(detail=Detail((), ())),
+])
+def test_the_quick_text_is_the_slow_one(record: ConnectionRecord) -> None:
+    """Connections are written from parts that are made once."""
+    assert f"{{{connection_text(record)}}}" == json.dumps(connection_object(record))
