@@ -15,7 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 CAPTURE = "sample_pcaps/no-common-dialect.pcap"
-SIZE = {"width": 1100, "height": 880}
+WIDTH, HEIGHT = 1100, 880
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
         subprocess.run(command, check=True, cwd=ROOT, stdout=subprocess.DEVNULL)  # noqa: S603 - our own program
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=options.chromium, args=["--no-sandbox"])
-            page = browser.new_page(viewport=SIZE, color_scheme="light")
+            page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}, color_scheme="light")
             page.goto(report.as_uri())
             page.screenshot(path=ROOT / "docs" / "report.png")
             page.locator("details.connection").first.screenshot(path=ROOT / "docs" / "report-steps.png")

@@ -34,8 +34,8 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(strict(copy.deepcopy(schema)))
 
 
-def report(path: Path, target: Path) -> Any:
-    main(["-q", str(path), "-o", str(target)])
+def report(path: Path, target: Path, *options: str) -> Any:
+    main(["-q", str(path), *options, "-o", str(target)])
     return json.loads(target.read_text("utf-8"))
 
 
@@ -53,6 +53,14 @@ def test_samples(validator: Any, samples: Path, tmp_path: Path) -> None:
 def test_lab(validator: Any, lab: Path, tmp_path: Path) -> None:
     document = report(lab, tmp_path / "r.json")
     assert len(document["captures"]) >= 100
+    check(validator, document)
+
+
+def test_a_joined_capture(validator: Any, samples: Path, tmp_path: Path) -> None:
+    document = report(samples / "server-reset.pcap", tmp_path / "r.json", str(samples / "tcp-refused.pcap"), "--join")
+    (capture,) = document["captures"]
+    assert len(capture["files"]) == 2
+    assert all(finding["places"] for connection in capture["connections"] for finding in connection["findings"])
     check(validator, document)
 
 
