@@ -29,10 +29,13 @@ _BLOCK = 4096
 
 
 class Diagnosed(NamedTuple):
-    """One connection: what is reported, and what it rests on (of connections told alike, one of them)."""
+    """One connection: what is reported, and what it rests on.
+
+    story: where only records were wanted, it may be that of a connection alike, or None.
+    """
 
     record: ConnectionRecord
-    story: Story
+    story: Story | None
     verdict: Verdict
 
 

@@ -192,20 +192,36 @@ def run(
 
     captures: (name as reported, what to open).
     """
-    others = Others()
-    names = pseudonyms(settings)
-    if names is not None:
-        wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
-    told = [_told(number, capture, settings, others, wanted) for number, capture in enumerate(captures)]
-    for number, one in enumerate(told):
-        if isinstance(one, Unread):
-            yield Analyzed(_unread_record(one), None, ())
-            continue
-        yield Analyzed(
-            _capture_record(one, others, number, rules),
-            one.reading.contents.summary.cut,
-            _connections(one, others, number, rules, wanted),
-        )
+    return Run(captures, settings, wanted).results(rules)
+
+
+class Run:
+    """Captures that were read, before the first verdict: what other runs know of them may still come in.
+
+    others: what their connections say about each other.
+    """
+
+    def __init__(self, captures: Iterable[tuple[str, Capture]], settings: Settings, wanted: Wanted) -> None:
+        self.others = Others()
+        names = pseudonyms(settings)
+        if names is not None:
+            wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
+        self._wanted = wanted
+        self._told = [
+            _told(number, capture, settings, self.others, wanted) for number, capture in enumerate(captures)
+        ]
+
+    def results(self, rules: RuleSet) -> Iterator[Analyzed]:
+        """Every capture, in the order given; its connections are exhausted before the next is asked for."""
+        for number, one in enumerate(self._told):
+            if isinstance(one, Unread):
+                yield Analyzed(_unread_record(one), None, ())
+                continue
+            yield Analyzed(
+                _capture_record(one, self.others, number, rules),
+                one.reading.contents.summary.cut,
+                _connections(one, self.others, number, rules, self._wanted),
+            )
 
 
 class _Told(NamedTuple):

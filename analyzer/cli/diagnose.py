@@ -13,13 +13,12 @@ from analyzer.cli import arguments, exits
 from analyzer.cli.inputs import captures_of
 from analyzer.cli.outputs import Outputs
 from analyzer.diagnosis.engine import Missing
-from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import UsageError
 from analyzer.pipeline import Analyzed, Settings, Wanted, joined_of
-from analyzer.pipeline import run as analyze
 from analyzer.report.record import SEVERITIES, ConnectionRecord
 from analyzer.report.safe import clean
 from analyzer.report.writer import FORMATS, Style
+from analyzer.shares import Rules, analyze
 
 FAIL_ON = ("error", "warning", "never")
 
@@ -30,7 +29,7 @@ def run(words: Sequence[str]) -> int:
     if not options.paths and options.files_from is None:
         raise UsageError("no capture given; `negdiag --help` shows the usage")
     found = captures_of(options.paths, options.files_from)
-    rules = load_rules(options.rules).reporting(options.select, options.ignore)
+    rules = Rules(tuple(options.rules), tuple(options.select), tuple(options.ignore))
     captures = [joined_of(found.captures)] if options.join and found.captures else found.captures
     tally = _Tally(options)
     if not gc.isenabled():           # it rests while a process starts
@@ -38,7 +37,11 @@ def run(words: Sequence[str]) -> int:
         gc.enable()
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, len(captures))) as out:
         tally.folders(found)
-        for analyzed in analyze(captures, rules, _settings(options), _wanted(options, detailed=out.detailed, messages=out.messages)):
+        results = analyze(
+            captures, rules, _settings(options), _wanted(options, detailed=out.detailed, messages=out.messages),
+            options.jobs,
+        )
+        for analyzed in results:
             tally.capture(analyzed)
             out.capture(analyzed.record)
             for diagnosed in analyzed.connections:

@@ -149,6 +149,7 @@ def _plan(capture: Repeatable, reading: _Reading, wanted: Wanted) -> _Plan:
             raise Unread(analyzed.record.error)
         for diagnosed in analyzed.connections:
             record = diagnosed.record
+            assert diagnosed.story is not None       # not only records were wanted
             choice = choice_of(diagnosed.story, (frame for finding in record.findings for frame in finding.frames))
             if record.findings and wanted.takes(diagnosed.story.connection):
                 extracts.append(Extract(choice, _verdict(record)))

@@ -25,6 +25,8 @@ RACE_NS = 1_000_000_000
 SCAN_CONNECTIONS = 3
 SALT = 16            # bytes that two clients do not draw alike by chance
 
+ELSEWHERE = (-1, -1)    # key of any connection of another run
+
 Item = tuple[str, Value]
 Pair = tuple[bytes, bytes]
 
@@ -147,6 +149,14 @@ class _Beside:
             self._offer = sketch.offer
         self._went_on |= sketch.went_on
 
+    def merge(self, other: _Beside) -> None:
+        """Add what another one was told; keys of both are different ones."""
+        self._came_up = sorted([*self._came_up, *((first, ELSEWHERE) for first, _ in other._came_up)])[-2:]
+        for port, times in other._selected.items():
+            self._selected[port] = sorted([*self._selected.get(port, ()), *times])
+        for offer, dialect in other._dialects.items():
+            self._dialects[offer] = max(dialect, self._dialects.get(offer, 0))
+
     def came_up(self, key: tuple[int, int], since: int) -> bool:
         """Whether another connection went on that began at this time or later."""
         return any(first >= since and other != key for first, other in self._came_up)
@@ -169,6 +179,13 @@ class _Beside:
         return (
             self._probes >= SCAN_CONNECTIONS and self._offers_differ and not self._stayed and not self._went_on
         )
+
+
+class Shared(NamedTuple):
+    """What one run tells another: clients by their ClientGuid, and the messages seen by their salts."""
+
+    by_guid: dict[tuple[bytes, Pair], _Beside]
+    prints: dict[bytes, set[int]]
 
 
 class Told(NamedTuple):
@@ -232,6 +249,17 @@ class Others:
         if sketch.selected:
             before = self._by_server.get(server, _NO_TRAIT)
             self._by_server[server] = _Trait(*map(add, before, _trait(sketch)))
+
+    def shared(self) -> Shared:
+        """What runs over other captures must know of this one."""
+        return Shared(self._by_guid, self._prints)
+
+    def learn(self, shared: Shared) -> None:
+        """Take in what another run shares. Each run must learn from every other one, in any order."""
+        for known, beside in shared.by_guid.items():
+            self._by_guid.setdefault(known, _Beside()).merge(beside)
+        for salt, digests in shared.prints.items():
+            self._prints.setdefault(salt, set()).update(digests)
 
     def hear(self, server: bytes, capture: int, connections: int) -> None:
         """Take note of connections that a server answered and refused. It is what add() notes of these."""

@@ -4,6 +4,7 @@ RFC 4178, [MS-SPNG] 2.2.1, RFC 2743 3.1. The walk never recurses: the depth is t
 """
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from analyzer.smb.ntlmssp import SIGNATURE, Ntlm, read_ntlm
@@ -109,6 +110,8 @@ def token_kind(token: bytes) -> str:
     return "unknown"
 
 
+# A server says the same to every client, and a client the same to every server.
+@lru_cache(maxsize=64)
 def read_token(buffer: bytes) -> Token:
     """What a security buffer holds. Never fails: what is not a token has the form "unknown"."""
     if not buffer:

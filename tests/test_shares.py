@@ -1,0 +1,44 @@
+"""Several processes say what one says."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from analyzer import shares
+from analyzer.pipeline import Settings, Wanted
+from analyzer.shares import Rules, analyze
+
+SAMPLES = Path(__file__).resolve().parents[1] / "sample_pcaps"
+
+
+def all_samples() -> list[tuple[str, str]]:
+    """Every sample, some twice, and two that are none: clients meet themselves in other captures."""
+    paths = sorted(str(path) for path in SAMPLES.iterdir() if path.suffix in (".pcap", ".pcapng"))
+    return [(path, path) for path in (*paths, *paths[::3], "/nowhere.pcap", __file__)]
+
+
+@pytest.mark.parametrize("jobs", [2, 3])
+def test_the_number_of_processes_changes_nothing(jobs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Records, their order, and the conditions that no fact decided."""
+    monkeypatch.setattr(shares, "ENOUGH", 2)
+
+    def run(count: int) -> list[object]:
+        found = analyze(all_samples(), Rules(), Settings(), Wanted(records_only=True), count)
+        return [(one.record, one.cut, [(x.record, x.verdict.missing) for x in one.connections]) for one in found]
+
+    assert run(jobs) == run(1)
+
+
+def test_a_worker_ends_with_who_started_it() -> None:
+    """End of input is its end, whatever it is doing."""
+    worker = subprocess.Popen(
+        [sys.executable, "-P", "-c", shares._PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(SAMPLES.parent)},
+    )
+    out, _ = worker.communicate(b"", timeout=60)
+    assert (worker.returncode, out) == (1, b"")
