@@ -24,11 +24,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from analyzer.alike import Diagnosed
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError
 from analyzer.negotiation.others import SCAN_CONNECTIONS
-from analyzer.pipeline import SMB_PORTS, Diagnosed, Settings, Wanted, run
+from analyzer.pipeline import SMB_PORTS, Settings, Wanted, run
 from tests.captures import Capture, pcap, read
 from tests.packets import split, tcp
 
@@ -153,7 +154,7 @@ def made(one: Variant, capture: Capture) -> bytes:
 def misses(one: Variant, label: Labelled) -> Iterator[Miss]:
     """What is wrong in the verdicts on a variant."""
     verdicts = diagnosed(made(one, label.capture))
-    pairs = Counter((d.record.client_host, d.record.server_host) for d in verdicts if d.story.exchanges)
+    pairs = Counter((d.record.client_host, d.record.server_host) for d in verdicts if d.story and d.story.exchanges)
     for found in verdicts:
         record = found.record
         ends = frozenset((record.client, record.server))
@@ -173,7 +174,7 @@ def excused(found: Diagnosed, beside: int) -> bool:
     beside: connections with a NEGOTIATE left between the same two hosts, this one included.
     """
     cause, story = found.record.causes[0], found.story
-    if cause == "client-rejected-response":
+    if cause == "client-rejected-response" and story is not None:
         # A probe is known by its siblings: two connections are no scanner yet.
         last = story.exchanges[-1]
         both = last.request is not None and last.response is not None
