@@ -96,10 +96,11 @@ class Counter:
     def result(self) -> Census:
         """Everything counted so far."""
         self._fold()
-        busiest = np.argsort(-self._ports, kind="stable")[:10]
+        seen = np.flatnonzero(self._ports)
+        busiest = seen[np.argsort(-self._ports[seen], kind="stable")[:10]]
         return Census(
             self._segments,
-            tuple((int(port), int(self._ports[port])) for port in busiest if self._ports[port]),
+            tuple((int(port), int(self._ports[port])) for port in busiest),
             dict(sorted(self._smb.items())), self._quic, dict(self._quic_hosts),
             dict(sorted(self._rdma.items())),
         )
@@ -154,5 +155,5 @@ def _seen(before: Sighting | None, frames: NDArray[np.int64]) -> Sighting | None
     if not len(frames):
         return before
     if before is None:
-        return Sighting(int(frames[0]), len(frames))
+        return Sighting(int(frames.min()), len(frames))
     return before._replace(frames=before.frames + len(frames))

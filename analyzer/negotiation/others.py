@@ -216,6 +216,9 @@ def _trait(sketch: Sketch) -> _Trait:
     )
 
 
+_NOBODY: dict[Pair, _Beside] = {}
+
+
 class Others:
     """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts().
 
@@ -224,7 +227,7 @@ class Others:
 
     def __init__(self) -> None:
         # Between two captures addresses and settings change hands; ClientGuid tells the same client.
-        self._by_pair: dict[tuple[int, Pair], _Beside] = {}
+        self._by_pair: dict[int, dict[Pair, _Beside]] = {}
         self._by_guid: dict[tuple[bytes, Pair], _Beside] = {}
         self._by_server: dict[tuple[int, bytes], _Trait] = {}
         self._prints: dict[bytes, set[int]] = {}
@@ -243,7 +246,7 @@ class Others:
             return
         for salt, digest in _prints(story):
             self._prints.setdefault(salt, set()).add(digest)
-        self._by_pair.setdefault((capture, sketch.pair), _Beside()).add(sketch)
+        self._by_pair.setdefault(capture, {}).setdefault(sketch.pair, _Beside()).add(sketch)
         if sketch.client_guid is not None:
             self._by_guid.setdefault((sketch.client_guid, sketch.pair), _Beside()).add(sketch)
         if sketch.selected:
@@ -272,7 +275,7 @@ class Others:
 
     def pairs(self, capture: int) -> Iterator[Pair]:
         """Clients and servers between which TCP came up."""
-        return (pair for number, pair in self._by_pair if number == capture)
+        return iter(self._by_pair.get(capture, ()))
 
     def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
         """What stands under others. for one connection."""
@@ -280,7 +283,7 @@ class Others:
         pair = (story.client.address, story.server.address)
         server = (capture, story.server.address)
         guid = _client_guid(story)
-        found = (self._by_pair.get((capture, pair)), self._by_guid.get((guid, pair)) if guid is not None else None)
+        found = (self._by_pair.get(capture, _NOBODY).get(pair), self._by_guid.get((guid, pair)) if guid is not None else None)
         beside = [one for one in found if one is not None]
         first_ns = story.connection.first_ns
         yield "others.came_up", any(one.came_up(key, first_ns - RACE_NS) for one in beside)
@@ -307,7 +310,7 @@ class Others:
 
     def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""
-        beside = self._by_pair.get((capture, pair))
+        beside = self._by_pair.get(capture, _NOBODY).get(pair)
         return beside is not None and beside.scans
 
 
