@@ -30,7 +30,7 @@ class Handshake(NamedTuple):
     @property
     def repeated(self) -> bool:
         """The same SYN was sent more than once."""
-        return len(self.syns) > 1 and any(s.seq == self.syns[0].seq for s in self.syns[1:])
+        return any(s.seq == self.syns[0].seq for s in self.syns[1:])
 
 
 def handshake_of(connection: Connection, client: int) -> Handshake:
