@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from analyzer.workers import TRIES, Died, Failed, Workers
 from tests.batch.hooks import forever, process, square
@@ -57,12 +58,9 @@ def test_at_the_end_no_process_is_left() -> None:
 
 def test_leaving_in_the_middle_ends_workers_at_work() -> None:
     before = set(psutil.Process().children(recursive=True))
-    try:
-        with Workers(forever, 1) as workers:
-            workers._give(1, 0)
-            raise KeyboardInterrupt
-    except KeyboardInterrupt:
-        pass
+    with pytest.raises(KeyboardInterrupt), Workers(forever, 1) as workers:  # noqa: PT012
+        workers._give(1, 0)
+        raise KeyboardInterrupt
     assert set(psutil.Process().children(recursive=True)) <= before | _trackers()
 
 

@@ -6,6 +6,7 @@ import base64
 import csv
 import hashlib
 import io
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple
@@ -93,7 +94,9 @@ def summary_html(survey: Survey, rules: RuleSet) -> bytes:
         trim_blocks=True, lstrip_blocks=True,
         finalize=lambda value: clean(value) if type(value) is str else value,
     )
-    environment.globals |= {"iso": _time, "plural": plural}
+    folder = common_folder([line.capture for line in survey.lines])
+    environment.globals |= {"second": _second}
+    environment.filters["short"] = lambda name: name.removeprefix(folder)
     assert environment.loader is not None
     style = environment.loader.get_source(environment, "summary.css")[0].replace("\r\n", "\n")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -102,7 +105,7 @@ def summary_html(survey: Survey, rules: RuleSet) -> bytes:
     first, last = span(group for _, group in survey.groups)
     text = environment.get_template("summary.html").render(
         policy=_POLICY.format(digest), style=Markup(style),  # noqa: S704 - the program's own file
-        sentence=sentence(survey), first=first, last=last,
+        sentence=sentence(survey), first=first, last=last, folder=folder,
         causes=_shown(causes(survey, rules)),
         servers=_shown(_rows(survey, lambda key: key.server, lambda key: key.client, rules)),
         clients=_shown(_rows(survey, lambda key: key.client, lambda key: key.server, rules)),
@@ -156,6 +159,18 @@ def _title(slug: str, rules: RuleSet) -> str:
 
 def _time(time_ns: int | None) -> str:
     return "" if time_ns is None else iso(time_ns)
+
+
+def _second(time_ns: int | None) -> str:
+    """A time as people read it, cut to the second."""
+    return _time(time_ns)[:19].replace("T", " ")
+
+
+def common_folder(names: Sequence[str]) -> str:
+    """The folder, with its slash, that all captures lie in; empty for one capture or without such a folder."""
+    # Of a sorted list, what the first and the last have in common all have.
+    common = os.path.commonprefix([names[0], names[-1]]) if len(names) > 1 else ""  # noqa: RUF071 - cut to a slash
+    return common[: max(common.rfind("/"), common.rfind("\\")) + 1]
 
 
 def _csv(head: Sequence[str], rows: Iterable[Sequence[object]]) -> bytes:

@@ -86,7 +86,7 @@ class Work:
         recipe = self._recipe
         files, writer = _tables(source)
         for analyzed in run(
-            [(source.name, capture)], rules_of(recipe), recipe.settings, Wanted(recipe.hosts, messages=True)
+            [(source.name, capture)], rules_of(recipe), recipe.settings, Wanted(recipe.hosts, messages=True, records_only=True)
         ):
             writer.capture(analyzed.record)
             for diagnosed in analyzed.connections:

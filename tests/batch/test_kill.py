@@ -59,7 +59,7 @@ def test_killed_twenty_times(captures: Path, undisturbed: dict[str, bytes], tmp_
                     continue
             workers = psutil.Process(run.pid).children() if run.poll() is None else []
             run.kill()
-        gone, alive = psutil.wait_procs(workers, timeout=20)
+        _, alive = psutil.wait_procs(workers, timeout=20)
         assert not alive, f"{len(alive)} workers outlive the batch"
         assert done(out) >= before, "a result was lost"
         before = done(out)
