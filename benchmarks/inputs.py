@@ -1,7 +1,7 @@
 """The captures that are measured: made from sample_pcaps/, the same bytes each time, gigabytes in seconds.
 
-    python -m benchmarks.inputs mixed FILE --megabytes N | syns FILE --count N [--refused]
-                                | negotiations FILE --count N | folder DIR --count N
+python -m benchmarks.inputs mixed FILE --megabytes N | syns FILE --count N [--refused]
+| negotiations FILE --count N | folder DIR --count N
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _pairs(which: NDArray[np.int64], slot: int) -> Pairs:
 
 def _divided(frames: list[Frame]) -> Talk:
     """Cut before the last request that closes something."""
-    cut = max(i for i, frame in enumerate(frames) if frame.data[70:71] in (b"\x04", b"\x02") and frame.from_client and frame.data[58:62] == b"\xfeSMB" or _closes(frame))
+    cut = max(i for i, frame in enumerate(frames) if (frame.data[70:71] in (b"\x04", b"\x02") and frame.from_client and frame.data[58:62] == b"\xfeSMB") or _closes(frame))
     return Talk(frames[:cut], [frame._replace(offset=500_000 + i) for i, frame in enumerate(frames[cut:])])
 
 

@@ -1,0 +1,41 @@
+"""What a short script would do: every packet through dpkt or scapy, the NEGOTIATE messages counted.
+
+python -m benchmarks.loops dpkt|scapy FILE
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def with_dpkt(path: str) -> int:
+    """Plain loop with dpkt."""
+    import dpkt
+
+    found = 0
+    with open(path, "rb") as file:  # noqa: PTH123
+        for _, data in dpkt.pcap.Reader(file):
+            packet = dpkt.ethernet.Ethernet(data).data
+            if isinstance(packet, dpkt.ip.IP) and isinstance(packet.data, dpkt.tcp.TCP):
+                segment = packet.data
+                if 445 in (segment.sport, segment.dport):
+                    found += segment.data[4:8] == b"\xfeSMB" and segment.data[16:18] == b"\0\0"
+    return found
+
+
+def with_scapy(path: str) -> int:
+    """Plain loop with scapy."""
+    from scapy.layers.inet import TCP
+    from scapy.utils import PcapReader
+
+    found = 0
+    with PcapReader(path) as reader:
+        for packet in reader:
+            if TCP in packet and 445 in (packet[TCP].sport, packet[TCP].dport):
+                data = bytes(packet[TCP].payload)
+                found += data[4:8] == b"\xfeSMB" and data[16:18] == b"\0\0"
+    return found
+
+
+if __name__ == "__main__":
+    print({"dpkt": with_dpkt, "scapy": with_scapy}[sys.argv[1]](sys.argv[2]))
