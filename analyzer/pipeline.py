@@ -54,6 +54,7 @@ if TYPE_CHECKING:
 SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
 KEPT_STORIES = 2048                  # of one capture: beyond these a story is told twice, not kept
+KEPT_BYTES = 32 << 20                # of one capture, in stories kept; hostile ones have 15 MB each
 
 
 class Joined(NamedTuple):
@@ -89,8 +90,8 @@ class Wanted(NamedTuple):
 
     @property
     def all_alike(self) -> bool:
-        """Whether connections may be told by their kind."""
-        return self.records_only and not (self.hosts or self.streams or self.detailed or self.messages)
+        """Whether connections may be told by their kind. Those that are alike have no messages."""
+        return self.records_only and not (self.hosts or self.streams or self.detailed)
 
     def takes(self, connection: Connection) -> bool:
         """Whether a connection is reported."""
@@ -246,6 +247,7 @@ def _told(
         return Unread(name, str(error))
     notes = NoteTaker()
     kept: list[Story] = []
+    room = KEPT_BYTES
     bare = which = None
     plain = reading.pseudonyms is None and reading.joined is None and not reading.contents.summary.names
     if wanted.all_alike and plain and reading.store.ends.count > KEPT_STORIES:
@@ -258,9 +260,12 @@ def _told(
     for story in reading.stories(which):
         others.add(story, number)
         notes.add(story)
-        if notes.stories <= KEPT_STORIES:
+        if room >= 0:
+            room = room - story.weight if notes.stories <= KEPT_STORIES else -1
             kept.append(story)
-    whole = bare is None and notes.stories <= KEPT_STORIES
+            if room < 0:
+                kept.clear()
+    whole = bare is None and room >= 0
     return _Told(reading, notes, tuple(kept) if whole else None, bare)
 
 

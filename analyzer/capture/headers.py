@@ -186,7 +186,9 @@ def _table(packets: PacketTable, chunk: Chunk) -> SegmentTable:
     """All segments found, in capture order."""
     found = chunk.found or [_NOTHING]
     tables = [_columns(packets, chunk, part) for part in found]
-    if len(tables) == 1:
+    first = tables[0].frame
+    # Rows that came to the same header by different ways, tagged and untagged, stand one after the other.
+    if len(tables) == 1 and not (first[1:] < first[:-1]).any():
         return tables[0]
     order = np.argsort(np.concatenate([part.frame for part in tables]), kind="stable")
     place = np.empty(len(order), np.int64)

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import distinct, gather
+from analyzer.capture.gather import gather
 from analyzer.capture.pcap import MAX_FRAME, MAX_LARGE_FRAME, largest_frame
 from analyzer.capture.table import Frames
 
@@ -17,10 +17,14 @@ SECTION_HEADER = 0x0A0D0D0A
 _MAGIC = {b"\x4d\x3c\x2b\x1a": "<", b"\x1a\x2b\x3c\x4d": ">"}
 
 _INTERFACE, _PACKET, _SIMPLE, _NAMES, _STATISTICS, _ENHANCED = 1, 2, 3, 4, 5, 6
+_PACKETS = (_ENHANCED, _PACKET, _SIMPLE)
+_DESCRIBING = (SECTION_HEADER, _INTERFACE, _NAMES, _STATISTICS)
+_LEAST = {SECTION_HEADER: 28, _INTERFACE: 20, _ENHANCED: 32, _PACKET: 32, _SIMPLE: 16}    # bytes of a whole block
 
 MAX_BLOCK = 32 + MAX_LARGE_FRAME + (128 << 10)
 """The largest block that is waited for: a D-Bus frame with 128 KiB of options, as in Wireshark."""
 MAX_NAMES = 100_000                      # host names kept; a hostile file could repeat them for ever
+MAX_NAME = 255                           # characters of one. RFC 1035 2.3.4
 MAX_INTERFACES = 65_536                  # of one section: a 16-bit identifier in the old packet block
 
 
@@ -106,25 +110,25 @@ class PcapngWalker:
                 if order != self._layout.order:
                     self._layout = _layout(order)
                 _, total = self._layout.head.unpack_from(data, at)
-            elif kind in (_ENHANCED, _PACKET, _SIMPLE):
-                places, end = self._run(data, at, kind)
+            elif kind not in _DESCRIBING:
+                places, end = self._run(data, at)
                 if places:
-                    part = self._frames(chunk, places, end, kind)
-                    parts.append(part)
-                    at = part.consumed
-                    broken = part.broken
-                    if broken:
-                        break
+                    parts.append(self._frames_of(chunk, places, end))
+                    end, broken = parts[-1].consumed, parts[-1].broken
+                walked, at = end > at, end
+                if broken:
+                    break
+                if walked:
                     continue
             length = total + 3 & ~3
-            least = {SECTION_HEADER: 28, _INTERFACE: 20, _ENHANCED: 32, _PACKET: 32, _SIMPLE: 16}.get(kind, 12)
+            least = _LEAST.get(kind, 12)
             if not least <= length <= MAX_BLOCK:
                 broken = f"a block (type {kind:#x}) of {total} bytes"
                 break
             need = length
             if size - at < length:
                 break
-            if kind in (_ENHANCED, _PACKET, _SIMPLE):
+            if kind in _PACKETS:
                 # A total length that is no multiple of four: read as if it were rounded up.
                 part = self._frames(chunk, [at], at + length, kind)
                 parts.append(part)
@@ -142,18 +146,30 @@ class PcapngWalker:
             need = 12
         return _joined(parts, at, need, broken)
 
-    def _run(self, data: memoryview, at: int, kind: int) -> tuple[list[int], int]:
-        """Where blocks of one kind begin that follow each other and are whole; and their end."""
+    def _run(self, data: memoryview, at: int) -> tuple[list[int], int]:
+        """Where packet blocks begin that follow each other and are whole, and their end.
+
+        Blocks that are neither packets nor describe them are passed over, so that a file in which
+        they take turns is walked as fast as another.
+        """
         places: list[int] = []
         append = places.append
-        head = self._layout.head.unpack_from
+        layout = self._layout
+        head, word = layout.head.unpack_from, struct.Struct(f"{layout.order}I").unpack_from
         size = len(data)
-        least = 16 if kind == _SIMPLE else 32
+        kind, least = -1, 0
         try:
             while True:
                 found, total = head(data, at)
                 if found != kind or total < least or total & 3:
-                    break
+                    if found in _DESCRIBING or total < _LEAST.get(found, 12) or total & 3:
+                        break
+                    if found not in _PACKETS:
+                        if word(data, at + total - 4)[0] != total:
+                            break
+                        at += total
+                        continue
+                    kind, least = found, _LEAST[found]
                 append(at)
                 at += total
         except struct.error:
@@ -161,6 +177,25 @@ class PcapngWalker:
         if at > size:
             at = places.pop()
         return places, at
+
+    def _frames_of(self, chunk: NDArray[np.uint8], places: list[int], end: int) -> Frames:
+        """Frames of packet blocks of any kinds, in order, up to the first that is broken."""
+        at = np.fromiter(places, np.int64, len(places))
+        kinds = gather(chunk, at, self._layout.word)["total"]
+        first = int(kinds[0])
+        if (kinds == first).all():
+            return self._frames(chunk, places, end, first)
+        parts = [
+            self._frames(chunk, at[kinds == kind].tolist(), end, kind) for kind in _PACKETS if (kinds == kind).any()
+        ]
+        ended = min(parts, key=lambda part: part.consumed)
+        whole = _joined(parts, ended.consumed, ended.need, ended.broken)
+        order = np.argsort(whole.start)
+        order = order[whole.start[order] < ended.consumed]
+        return whole._replace(
+            start=whole.start[order], captured=whole.captured[order], original=whole.original[order],
+            time_ns=whole.time_ns[order], link_type=whole.link_type[order],
+        )
 
     def _frames(self, chunk: NDArray[np.uint8], places: list[int], end: int, kind: int) -> Frames:
         """Frames of blocks of one kind, up to the first that is broken."""
@@ -212,9 +247,12 @@ class PcapngWalker:
         time = np.zeros(len(index), np.int64)
         # Interfaces beyond the declared ones share one description.
         place = np.minimum(index, len(known)).astype(np.int64)
-        for number in distinct(place).tolist():
+        order = np.argsort(place, kind="stable")
+        begins = np.flatnonzero(np.diff(place[order], prepend=-1)).tolist()
+        for begin, end in zip(begins, [*begins[1:], len(order)], strict=True):
+            mine = order[begin:end]
+            number = int(place[mine[0]])
             interface = known[number] if number < len(known) else _UNDECLARED
-            mine = place == number
             link_type[mine] = interface.link_type
             time[mine] = _nanoseconds(ticks[mine], interface)
         return link_type, time
@@ -250,7 +288,7 @@ class PcapngWalker:
         for code, value in _options(body, self._layout.order):
             size = {1: 4, 2: 16}.get(code, 0)
             if size and len(value) > size and len(self.names) < MAX_NAMES:
-                name = value[size:].split(b"\0", 1)[0].decode("utf-8", "replace")
+                name = value[size:].split(b"\0", 1)[0].decode("utf-8", "replace")[:MAX_NAME]
                 if name:
                     self.names.setdefault(value[:size], name)
 

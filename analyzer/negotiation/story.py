@@ -45,6 +45,14 @@ class Story(NamedTuple):
     names: Mapping[bytes, str]
 
     @property
+    def weight(self) -> int:
+        """About how many bytes it takes to keep: what its segments, bytes and messages do."""
+        held = sum(len(run.data) + 24 * len(run.ends) for side in self.connection.streams for run in side.runs)
+        gaps = sum(len(side.gaps) for side in self.connection.streams)
+        messages = sum(500 + len(p.message.data) for p in self.placed)
+        return held + messages + 150 * (len(self.connection.segments) + gaps)
+
+    @property
     def client(self) -> Endpoint:
         """The end that opened the connection."""
         return self.connection.ends[self.client_side]
