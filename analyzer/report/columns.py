@@ -106,6 +106,12 @@ _OTHERS: Final = {
     "spnego.supportedMech": STRING, "spnego.responseToken": STRING,
     "ntlmssp.identifier": STRING, "ntlmssp.messagetype": INTEGER,
 }
+_WHERE: Final = (
+    ("smb2.negotiate_context.", "negotiate contexts of SMB 3.1.1, [MS-SMB2] 2.2.3.1"),
+    ("smb2.", "SMB2, [MS-SMB2] 2.2.1 to 2.2.4"),
+    ("smb.", "SMB1, [MS-CIFS] 2.2.3.1 and 2.2.4.52"),
+    ("", "security buffer, RFC 4178 and [MS-NLMP]"),
+)
 _SEVERAL: Final = {STRING: STRINGS, INTEGER: INTEGERS, UNSIGNED: UNSIGNEDS, FLAG: FLAGS}
 
 
@@ -156,6 +162,7 @@ def _kind(wire: Wire) -> str:
 
 
 def _described(name: str, kind: str) -> str:
-    if name.endswith(("time", "date_time")):
-        return "time as text, in UTC; absent where it is zero"
-    return {FLAG: "flag", FLAGS: "flags"}.get(kind, "")
+    where = next(text for prefix, text in _WHERE if name.startswith(prefix))
+    if name.endswith("time"):
+        return f"{where}; a time as text, in UTC, absent where it is zero"
+    return f"{where}; a flag" if kind in (FLAG, FLAGS) else where
