@@ -464,3 +464,43 @@ def test_a_caught_up_downgrade_is_a_warning_of_the_lowered_connection() -> None:
     first, second = verdicts(low, high)
     assert (first.outcome, first.causes, first.warnings) == ("negotiated", (), ("downgrade",))
     assert (second.causes, second.warnings) == ((), ())
+
+
+def asks_for_a_challenge(c: Conversation) -> Conversation:
+    return c.say("c", m.session(m.session_setup_request(m.spnego_init([m.NTLMSSP_OID], m.ntlm_negotiate()), 1)))
+
+
+@pytest.mark.parametrize("end", [
+    lambda c: c.wait(60_000).close("s"),
+    lambda c: c.wait(60_000).reset("s"),
+    lambda c: asks_for_a_challenge(c).close("s"),
+    lambda c: authenticate(c).close("s"),
+    lambda c: authenticate(c).reset("s"),
+])  # fmt: skip
+def test_a_server_that_ends_a_negotiated_connection_did_not_refuse_the_negotiation(
+    end: Callable[[Conversation], Conversation]
+) -> None:
+    came_up(end(answer(ask(talk()))))
+
+
+def test_a_refused_channel_is_information() -> None:
+    """STATUS_REQUEST_NOT_ACCEPTED to a binding SESSION_SETUP: multichannel is off."""
+    binding = bytearray(m.session_setup_request(
+        m.spnego_init([m.NTLMSSP_OID], m.ntlm_negotiate()), 1, session_id=SESSION))
+    binding[64 + 2] = 1
+    c = answer(ask(talk())).say("c", m.session(bytes(binding)))
+    record = only(c.say("s", m.session(m.error(1, 0xC00000D0, 1, session_id=SESSION))).close("c"))
+    assert (record.outcome, record.causes, record.warnings) == ("negotiated", (), ("server-limit",))
+    assert record.findings[0].severity == "info"
+
+
+def test_beside_what_broke_it_stands_that_the_port_is_another() -> None:
+    (record,) = verdicts(refuse(ask(talk(4450), (0x0399,)), NOT_SUPPORTED).close("c"), ports=[4450])
+    assert (record.causes, record.warnings) == (("no-common-dialect",), ("alternative-port",))
+
+
+def test_a_syn_that_is_sent_again_and_then_answered_is_no_refusal() -> None:
+    c = Conversation("talk", talk().client, talk().server)
+    c.segment("c", SYN)
+    c.next["c"] -= 1
+    came_up(leave(tree(logon(answer(ask(c.wait(1000).open()))))))

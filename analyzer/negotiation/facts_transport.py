@@ -188,9 +188,8 @@ def asked_in_vain(story: Story) -> bool | None:
         return None
     if story.response is not None:
         return False
-    went_on = story.sequel.went_on or story.sequel.encrypted
     final = any(e.state is State.ANSWERED for e in story.exchanges)
-    if went_on and not final:
+    if story.sequel.went_on and not final:
         return None
     begun = story.coverage.start_seen or opens(story.placed)
     return True if begun and story.coverage.whole and story.request.message.complete else None
