@@ -39,7 +39,7 @@ class Pairs(NamedTuple):
 
     def take(self, which: NDArray[np.int64] | slice) -> Pairs:
         """Some of them."""
-        return Pairs(*(column[which] for column in self))
+        return Pairs(self.client[which], self.server[which], self.port[which], self.start[which])
 
 
 class Shift(NamedTuple):
