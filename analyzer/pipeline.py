@@ -7,7 +7,7 @@ show can decide one. Only what belongs to SMB connections is kept in between.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
@@ -16,7 +16,7 @@ import numpy as np
 from analyzer.alike import Diagnosed, diagnosed_by_kind, hear, kinds_of
 from analyzer.capture.headers import Decoder
 from analyzer.capture.reader import CaptureReader
-from analyzer.capture.source import Limits, open_source
+from analyzer.capture.source import Limits, Source, open_source
 from analyzer.diagnosis.engine import RuleSet, Verdict, diagnose
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
@@ -39,7 +39,7 @@ from analyzer.report.record import (
 from analyzer.smb.fields import fields
 from analyzer.tcp.connection import Connection
 from analyzer.tcp.flows import FlowTable
-from analyzer.tcp.select import SegmentStore, StoreLimits
+from analyzer.tcp.select import LimitReached, SegmentStore, StoreLimits
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -142,7 +142,11 @@ class Analyzed(NamedTuple):
     connections: Iterable[Diagnosed]
 
 
-def read(name: str, capture: Capture, settings: Settings) -> Reading:
+# Is told while a capture is read: its name, the bytes of the file read so far, and those there are (0: unknown).
+Watch = Callable[[str, int, int], None]
+
+
+def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = None) -> Reading:
     """Read one capture to its end. Raises CaptureError where not a single packet can be read."""
     decoder = Decoder()
     store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
@@ -151,30 +155,42 @@ def read(name: str, capture: Capture, settings: Settings) -> Reading:
         from analyzer.capture.join import JoinedReader
 
         joined = JoinedReader(capture.files, settings.limits)
-        _take(joined.tables(), decoder, store)
+        numbering = _take(joined.tables(), decoder, store)
         summary = joined.summary
     else:
         with open_source(capture, settings.limits) as source:
             reader = CaptureReader(source)
-            _take(reader.tables(), decoder, store)
+            tables = reader.tables() if watch is None else _watched(reader.tables(), name, source, watch)
+            numbering = _take(tables, decoder, store)
         summary = reader.summary
     assert summary is not None
     if summary.packets and decoder.unknown_link_packets == summary.packets:
         raise CaptureError(f"no known link type: {', '.join(map(link_name, sorted(decoder.unknown_link_types)))}")
     contents = Contents(
-        summary, decoder.census, store.limits, decoder.unknown_link_packets,
+        summary, decoder.census, (*store.limits, *numbering), decoder.unknown_link_packets,
         tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
         () if joined is None else joined.parts,
     )
     return Reading(name, contents, store, settings.ports, pseudonyms(settings), joined)
 
 
-def _take(tables: Iterable[PacketTable], decoder: Decoder, store: SegmentStore) -> None:
-    """Every packet of a capture, into what is kept of it."""
+def _take(
+    tables: Iterable[PacketTable], decoder: Decoder, store: SegmentStore
+) -> tuple[LimitReached, ...]:
+    """Every packet of a capture, into what is kept of it; returns the limits of numbering that were reached."""
     flows = FlowTable()
     for table in tables:
         segments = decoder.decode(table)
         store.add(segments, flows.assign(segments))
+    return tuple(flows.limits)
+
+
+def _watched(
+    tables: Iterable[PacketTable], name: str, source: Source, watch: Watch
+) -> Iterator[PacketTable]:
+    for table in tables:
+        yield table
+        watch(name, source.read, source.size)
 
 
 def pseudonyms(settings: Settings) -> Pseudonyms | None:
@@ -202,14 +218,21 @@ class Run:
     others: what their connections say about each other.
     """
 
-    def __init__(self, captures: Iterable[tuple[str, Capture]], settings: Settings, wanted: Wanted) -> None:
+    def __init__(
+        self,
+        captures: Iterable[tuple[str, Capture]],
+        settings: Settings,
+        wanted: Wanted,
+        watch: Watch | None = None,
+    ) -> None:
         self.others = Others()
         names = pseudonyms(settings)
         if names is not None:
             wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
         self._wanted = wanted
         self._told = [
-            _told(number, capture, settings, self.others, wanted) for number, capture in enumerate(captures)
+            _told(number, capture, settings, self.others, wanted, watch=watch)
+            for number, capture in enumerate(captures)
         ]
 
     def results(self, rules: RuleSet) -> Iterator[Analyzed]:
@@ -238,11 +261,17 @@ class _Told(NamedTuple):
 
 
 def _told(
-    number: int, named: tuple[str, Capture], settings: Settings, others: Others, wanted: Wanted
+    number: int,
+    named: tuple[str, Capture],
+    settings: Settings,
+    others: Others,
+    wanted: Wanted,
+    *,
+    watch: Watch | None = None,
 ) -> _Told | Unread:
     name, capture = named
     try:
-        reading = read(name, capture, settings)
+        reading = read(name, capture, settings, watch)
     except CaptureError as error:
         return Unread(name, str(error))
     notes = NoteTaker()

@@ -20,7 +20,7 @@ from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import Error
 from analyzer.negotiation.others import Shared
-from analyzer.pipeline import Analyzed, Capture, Run, Settings, Wanted
+from analyzer.pipeline import Analyzed, Capture, Run, Settings, Wanted, Watch
 
 ENOUGH = 24              # captures for which it pays to start another process
 
@@ -49,26 +49,39 @@ class _Share(NamedTuple):
 
 
 def analyze(
-    captures: Sequence[tuple[str, Capture]], rules: Rules, settings: Settings, wanted: Wanted, jobs: int
+    captures: Sequence[tuple[str, Capture]],
+    rules: Rules,
+    settings: Settings,
+    wanted: Wanted,
+    jobs: int,
+    *,
+    watch: Watch | None = None,
 ) -> Iterator[Analyzed]:
     """Every capture, in the order given, as pipeline.run() does it, in up to `jobs` processes.
 
     wanted: must be records_only. The stories of what another process did are not there.
+    watch: is told of what this process reads.
     """
     count = min(jobs, max(1, len(captures) // ENOUGH))
     if count == 1 or not wanted.records_only or any(capture == "-" for _, capture in captures):
-        return Run(captures, settings, wanted).results(rules.load())
-    return _shared(captures, rules, settings, wanted, count)
+        return Run(captures, settings, wanted, watch).results(rules.load())
+    return _shared(captures, rules, settings, wanted, count, watch=watch)
 
 
 def _shared(
-    captures: Sequence[tuple[str, Capture]], rules: Rules, settings: Settings, wanted: Wanted, count: int
+    captures: Sequence[tuple[str, Capture]],
+    rules: Rules,
+    settings: Settings,
+    wanted: Wanted,
+    count: int,
+    *,
+    watch: Watch | None,
 ) -> Iterator[Analyzed]:
     # Neighbours are alike in size: turn by turn all get as much.
     shares = [_Share(tuple(captures[first::count]), rules, settings, wanted) for first in range(count)]
     workers = [_Worker(share) for share in shares[1:]]
     try:
-        own = Run(shares[0].captures, settings, wanted)
+        own = Run(shares[0].captures, settings, wanted, watch)
         in_force = rules.load()
         known = [own.others.shared(), *(worker.shared() for worker in workers)]
         for number, worker in enumerate(workers, 1):

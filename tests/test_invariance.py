@@ -49,6 +49,7 @@ def seen(capture: bytes, variant: str, *more_ports: int) -> list[Any]:
     connections = []
     for place, diagnosed in enumerate(analyzed.connections):
         record = diagnosed.record
+        assert diagnosed.story is not None
         found: dict[str, Any] = {key: getattr(record, key) for key in ALWAYS}
         found["warnings"] = [slug for slug in record.warnings if slug != "alternative-port"]
         found["findings"] = [

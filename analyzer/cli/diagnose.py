@@ -12,6 +12,7 @@ from analyzer.capture.finder import Found
 from analyzer.cli import arguments, exits
 from analyzer.cli.inputs import captures_of
 from analyzer.cli.outputs import Outputs
+from analyzer.cli.progress import Reading, watch_of
 from analyzer.diagnosis.engine import Missing
 from analyzer.errors import UsageError
 from analyzer.pipeline import Analyzed, Settings, Wanted, joined_of
@@ -38,11 +39,14 @@ def run(words: Sequence[str]) -> int:
         gc.enable()
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, len(captures))) as out:
         tally.folders(found)
+        reading = Reading.where_seen(quiet=options.quiet)
         results = analyze(
             captures, rules, _settings(options), _wanted(options, detailed=out.detailed, messages=out.messages),
-            options.jobs,
+            options.jobs, watch=watch_of(reading),
         )
         for analyzed in results:
+            if reading is not None:
+                reading.end()
             tally.capture(analyzed)
             out.capture(analyzed.record)
             for diagnosed in analyzed.connections:
