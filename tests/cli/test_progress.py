@@ -6,7 +6,6 @@ import io
 
 import pytest
 
-from analyzer.cli import progress
 from analyzer.cli.progress import Reading, watch_of
 
 
@@ -29,7 +28,7 @@ def test_nothing_where_quiet_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("seconds", "shown"), [(0.9, False), (1.1, True)])
 def test_the_bar_waits_a_second(seconds: float, shown: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
-    monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
     reading = Reading.where_seen(quiet=False)
