@@ -4,7 +4,7 @@
     DIR/connections/KEY.parquet    the rows of the other tables, where the capture has any
     DIR/findings/KEY.parquet
     DIR/messages/KEY.parquet
-    DIR/TABLE/schema.parquet       no rows: so that every table can be read, whatever was found
+    DIR/TABLE/0.parquet            no rows: the first file of each table, from which readers take its types
     DIR/batch.json                 settings; DIR/.partial: what is being written; DIR/.lock
 
 KEY is that of sources.Source. A part is written beside its place, flushed to the disk and moved there,
@@ -35,7 +35,7 @@ from analyzer.report.parquet import TABLES, schema
 _PART: Final = re.compile(r"([0-9a-f]{24})-[0-9a-f]{16}\.parquet")
 _SETTINGS: Final = "batch.json"
 _DONE: Final = "captures"
-_EMPTY: Final = "schema.parquet"
+_EMPTY: Final = "0.parquet"
 
 
 class Store:

@@ -163,6 +163,6 @@ def _kind(wire: Wire) -> str:
 
 def _described(name: str, kind: str) -> str:
     where = next(text for prefix, text in _WHERE if name.startswith(prefix))
-    if name.endswith("time"):
+    if name.endswith("time") and kind == STRING:
         return f"{where}; a time as text, in UTC, absent where it is zero"
     return f"{where}; a flag" if kind in (FLAG, FLAGS) else where

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import IO, Final
+from functools import cache
+from typing import IO, Any, Final
 
 from analyzer.errors import MissingExtra
 from analyzer.report import columns
@@ -25,6 +26,7 @@ except ImportError as error:
 
 TABLES: Final = tuple(columns.TABLES)
 ROWS = 16_384            # of one row group
+FEW = 64                 # rows of a file
 
 _TEXT = pa.string()
 _TYPES: Final[Mapping[str, pa.DataType]] = {
@@ -50,12 +52,13 @@ _NULLABLE: Final[Mapping[str, str]] = {
 Values = tuple[object, ...]
 
 
-def schema(table: str, metadata: Mapping[str, str] | None = None) -> pa.Schema:
-    """The schema of one of TABLES. metadata: further words about the file as a whole."""
+@cache
+def schema(table: str) -> pa.Schema:
+    """The schema of one of TABLES, with what pandas wants to know."""
     fields = columns.columns(table)
     return pa.schema(
         [(column.name, _TYPES[column.type]) for column in fields],
-        {**(metadata or {}), "pandas": json.dumps(_for_pandas(fields))},
+        {"pandas": json.dumps(_for_pandas(fields))},
     )
 
 
@@ -75,11 +78,15 @@ def _for_pandas(fields: Iterable[columns.Column]) -> object:
 
 
 class ParquetWriter(Sink):
-    """Tables being written, each to a binary file of its own. outs: by name of the table."""
+    """Tables being written, each to a binary file of its own. outs: by name of the table.
 
-    def __init__(self, outs: Mapping[str, IO[bytes]], style: Style, metadata: Mapping[str, str] | None = None) -> None:
+    part: words about a file that is one of many. Such files are small, so they say nothing twice: what
+    pandas wants to know stands in the first file of their folder only.
+    """
+
+    def __init__(self, outs: Mapping[str, IO[bytes]], style: Style, part: Mapping[str, str] | None = None) -> None:
         super().__init__(style)
-        self._tables = {name: _Table(name, out, metadata or {}) for name, out in outs.items()}
+        self._tables = {name: _Table(name, out, part) for name, out in outs.items()}
         self._record: CaptureRecord | None = None
         self._name = ""
         self._count = 0
@@ -118,11 +125,13 @@ class ParquetWriter(Sink):
 class _Table:
     """One table. Rows are gathered and written a row group at a time."""
 
-    def __init__(self, name: str, out: IO[bytes], metadata: Mapping[str, str]) -> None:
+    def __init__(self, name: str, out: IO[bytes], part: Mapping[str, str] | None) -> None:
         self.rows = 0
-        self._columns = columns.columns(name)
-        self._schema = schema(name, metadata)
-        self._writer = pq.ParquetWriter(out, self._schema, compression="zstd")
+        self._out = out
+        self._part = part
+        self._schema = schema(name)
+        self._lists = {field.name: pa.types.is_list(field.type) for field in self._schema}
+        self._writer: Any = None                 # a pq.ParquetWriter, which publishes no type
         self._waiting: list[Values] = []
 
     def add(self, values: Values) -> None:
@@ -134,28 +143,41 @@ class _Table:
 
     def values(self, row: Row) -> Values:
         """A message as a row: a list wherever the column is one, and never where it is not."""
-        return tuple(_cell(row.get(column.name), self._schema.field(n).type) for n, column in enumerate(self._columns))
+        return tuple(_cell(row.get(name), several=several) for name, several in self._lists.items())
 
     def close(self) -> None:
         """Write what waits, and the end of the file; a table without rows is a file too."""
         self._flush()
-        self._writer.close()
+        self._opened().close()
+
+    def _opened(self) -> Any:
+        if self._writer is None:
+            # A few rows are neither compressed nor made smaller by dictionaries, which take most of the time.
+            few = len(self._waiting) < FEW
+            self._writer = pq.ParquetWriter(
+                self._out, self._schema if self._part is None else self._schema.remove_metadata(),
+                compression="none" if few else "zstd", use_dictionary=not few, store_schema=self._part is None,
+            )
+            if self._part is not None:
+                self._writer.add_key_value_metadata(dict(self._part))
+        return self._writer
 
     def _flush(self) -> None:
         if not self._waiting:
             return
+        writer = self._opened()
         arrays = [
             pa.array(values, field.type)
             for values, field in zip(zip(*self._waiting, strict=True), self._schema, strict=True)
         ]
-        self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema))
+        writer.write_table(pa.Table.from_arrays(arrays, schema=writer.schema))
         self._waiting.clear()
 
 
-def _cell(value: object, kind: pa.DataType) -> object:
+def _cell(value: object, *, several: bool) -> object:
     if value is None:
         return None
-    if pa.types.is_list(kind):
+    if several:
         values = value if isinstance(value, list | tuple) else [value]
         return [_scalar(one) for one in values]
     return _scalar(value[0] if isinstance(value, list | tuple) else value)

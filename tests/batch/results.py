@@ -20,4 +20,4 @@ def result(folder: Path) -> dict[str, bytes]:
 def done(folder: Path) -> int:
     """How many captures have their row."""
     captures = folder / "captures"
-    return sum(path.name != "schema.parquet" for path in captures.iterdir()) if captures.is_dir() else 0
+    return sum(path.name != "0.parquet" for path in captures.iterdir()) if captures.is_dir() else 0

@@ -53,7 +53,7 @@ def test_what_a_killed_run_left_is_removed(samples: Path, tmp_path: Path) -> Non
     (tmp_path / "connections" / "mine.parquet").write_bytes(b"not ours")
     with Store(str(tmp_path), ABOUT) as store:
         assert not store.has(one.key)
-    assert [path.name for path in (tmp_path / "findings").iterdir()] == ["schema.parquet"]
+    assert [path.name for path in (tmp_path / "findings").iterdir()] == ["0.parquet"]
     assert not list((tmp_path / ".partial").iterdir())
     assert (tmp_path / "connections" / "mine.parquet").exists()
 
