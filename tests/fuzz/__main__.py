@@ -18,6 +18,7 @@ from pathlib import Path
 
 from tests.fuzz.check import LIMIT_KB, Broken, check, check_command
 from tests.fuzz.corpus import seeds
+from tests.fuzz.hostile import CASES
 from tests.fuzz.mutate import Mutant, random_mutants, sweep
 from tests.fuzz.shrink import shrunk
 
@@ -71,6 +72,18 @@ def _keep(out: Path, data: bytes, broken: Broken) -> None:
     print(f"  kept as {path} ({len(small)} bytes)", file=sys.stderr)
 
 
+def _hostile() -> int:
+    """Time and result of each hostile capture, in its own process."""
+    failed = 0
+    for name, make in CASES.items():
+        data = make(1_000_000)
+        began = time.monotonic()
+        broken = check_command(data)
+        print(f"{name:24s} {len(data):9,} bytes {time.monotonic() - began:6.1f} s {'' if broken is None else broken}", flush=True)
+        failed += broken is not None
+    return int(bool(failed))
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the fuzzer."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__.splitlines()[0] if __doc__ else "")
@@ -78,6 +91,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=None, help="default: another one each time")
     parser.add_argument("--out", type=Path, default=Path("fuzz-found"), help="folder for what breaks something")
     parser.add_argument("--command", action="store_true", help="each input in its own process, as users run it")
+    parser.add_argument("--hostile", action="store_true", help="check the captures of hostile.py, of 1 MB each")
     parser.add_argument("files", nargs="*", type=Path, help="check these files instead")
     options = parser.parse_args(arguments)
     faulthandler.enable()
@@ -85,6 +99,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT_KB * 1024, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    if options.hostile:
+        return _hostile()
     if options.files:
         results = [(path, check(path.read_bytes(), every=True) or check_command(path.read_bytes())) for path in options.files]
         for path, broken in results:

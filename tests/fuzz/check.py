@@ -88,7 +88,8 @@ def _report(data: bytes, formats: tuple[str, ...]) -> Broken | None:
             writer.capture(analyzed.record)
         for diagnosed in analyzed.connections:
             connections += 1
-            rows += [fields(one.message) for one in diagnosed.story.placed if is_negotiate(one.message)]
+            placed = () if diagnosed.story is None else diagnosed.story.placed
+            rows += [fields(one.message) for one in placed if is_negotiate(one.message)]
             for writer in writers:
                 writer.connection(diagnosed.record)
         for writer in writers:

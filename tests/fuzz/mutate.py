@@ -40,8 +40,7 @@ def extremes(value: int, size: int) -> list[int]:
 
 def written(data: bytes, place: Place, value: int) -> bytes:
     """The capture with another value in a place."""
-    order = "little" if place.order == "little" else "big"
-    return data[: place.at] + value.to_bytes(place.size, order) + data[place.at + place.size :]
+    return data[: place.at] + value.to_bytes(place.size, place.order) + data[place.at + place.size :]
 
 
 def sweep(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
@@ -65,8 +64,7 @@ def sweep(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
         done = set()
         rest = ((seed, place, turn) for turn in range(21) for seed, place in found)
         for seed, place, turn in (*turns, *rest):
-            order = "little" if place.order == "little" else "big"
-            values = extremes(int.from_bytes(seed.data[place.at : place.at + place.size], order), place.size)
+            values = extremes(int.from_bytes(seed.data[place.at : place.at + place.size], place.order), place.size)
             if turn >= len(values) or (seed.name, place.at, turn) in done:
                 continue
             done.add((seed.name, place.at, turn))
@@ -104,13 +102,12 @@ def _field(data: bytes, known: list[Place], _: Sequence[Seed], rng: random.Rando
     same = [other for other in known if other.kind == place.kind]
     for one in rng.sample(same, min(len(same), rng.choice((1, 1, 1, 2, len(same))))):
         if one.at + one.size <= len(data):
-            order = "little" if one.order == "little" else "big"
-            value = int.from_bytes(data[one.at : one.at + one.size], order)
+            value = int.from_bytes(data[one.at : one.at + one.size], one.order)
             data = written(data, one, rng.choice([*extremes(value, one.size), rng.getrandbits(8 * one.size)]))
     return data
 
 
-def _bytes(data: bytes, _known: list[Place], _: Sequence[Seed], rng: random.Random) -> bytes:
+def _bytes(data: bytes, _known: list[Place], _seeds: Sequence[Seed], rng: random.Random) -> bytes:
     out = bytearray(data)
     for _ in range(rng.choice((1, 1, 2, 5, 20))):
         if out:

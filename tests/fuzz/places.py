@@ -9,9 +9,12 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 ETHERNET, RAW, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
+
+
+Order = Literal["little", "big"]
 
 
 class Place(NamedTuple):
@@ -20,7 +23,7 @@ class Place(NamedTuple):
     kind: str
     at: int
     size: int
-    order: str
+    order: Order
 
 
 def places(data: bytes) -> list[Place]:
@@ -31,7 +34,7 @@ def places(data: bytes) -> list[Place]:
     return [place for place in found if 0 <= place.at <= len(data) - place.size]
 
 
-def _each(prefix: str, at: int, order: str, *fields: tuple[str, int]) -> Iterator[Place]:
+def _each(prefix: str, at: int, order: Order, *fields: tuple[str, int]) -> Iterator[Place]:
     """Fields that follow each other; a name that begins with `-` is passed over."""
     for name, size in fields:
         if not name.startswith("-"):
@@ -59,7 +62,7 @@ def _container(data: bytes) -> Iterator[Place]:
         yield from _each("lz4", 4, "little", ("flags", 1), ("descriptor", 1), ("header-check", 1), ("block", 4))
 
 
-def _pcap(data: bytes, order: str) -> Iterator[Place]:
+def _pcap(data: bytes, order: Order) -> Iterator[Place]:
     yield from _each(
         "pcap", 0, order, ("magic", 4), ("major", 2), ("minor", 2), ("zone", 4), ("digits", 4), ("snap", 4), ("link", 4)
     )
@@ -74,7 +77,8 @@ def _pcap(data: bytes, order: str) -> Iterator[Place]:
 
 
 def _pcapng(data: bytes) -> Iterator[Place]:
-    order, at, links = "little", 0, [ETHERNET]
+    order: Order = "little"
+    at, links = 0, [ETHERNET]
     while at + 12 <= len(data):
         if data[at : at + 4] == b"\x0a\x0d\x0d\x0a":
             order = "little" if data[at + 8 : at + 12] == b"\x4d\x3c\x2b\x1a" else "big"
@@ -116,7 +120,7 @@ def _pcapng(data: bytes) -> Iterator[Place]:
         at += size + -size % 4
 
 
-def _options(data: bytes, at: int, end: int, order: str, prefix: str) -> Iterator[Place]:
+def _options(data: bytes, at: int, end: int, order: Order, prefix: str) -> Iterator[Place]:
     code = "<" if order == "little" else ">"
     while at + 4 <= end:
         kind, size = struct.unpack_from(code + "HH", data, at)
