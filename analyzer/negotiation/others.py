@@ -306,7 +306,7 @@ class Others:
         yield "others.server_speaks_smb1", all_here.smb1 > own.smb1
         yield "others.old_contexts_accepted", all_here.old_contexts > own.old_contexts
         yield "others.zero_guid", all_here.zero_guid > own.zero_guid
-        yield "others.altered", any(len(self._prints[p.salt]) > 1 for p in _prints(story))
+        yield "others.altered", any(len(self._prints.get(p.salt, ())) > 1 for p in _prints(story))
 
     def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""
