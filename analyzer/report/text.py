@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from analyzer.diagnosis.rule import Fix
+from analyzer.report.patterns import patterns
 from analyzer.report.record import CaptureRecord, ConnectionRecord, FindingRecord
 from analyzer.report.safe import clean
 from analyzer.report.triage import (
@@ -119,7 +120,11 @@ def lines(triage: Triage, style: Style) -> Iterator[str]:
 
 
 def tail(triage: Triage) -> Iterator[str]:
-    """Healthy and unused connections, a line each, where the verdict does not say it."""
+    """What the connections show together, then healthy and unused ones, a line each, where the verdict does not say it."""
+    together = list(patterns(triage))
+    if together:
+        yield ""
+        yield from (f"Pattern: {line}" for line in together)
     negotiated = triage.outcomes["negotiated"]
     if negotiated and (triage.broken or triage.undecided):
         yield ""

@@ -132,6 +132,11 @@ class Triage:
                 row.recovered = self._reached.get(row.pair, row.last_ns - 1) >= row.last_ns
 
     @property
+    def pairs(self) -> Iterable[tuple[str, str]]:
+        """Client and server hosts between which a negotiation succeeded, at most NAMES of them."""
+        return self._reached
+
+    @property
     def broken(self) -> int:
         """Connections with a cause."""
         return sum(self.outcomes[outcome] for outcome in BROKEN)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.report.html.charts import OUTCOMES, SYMBOLS
 from analyzer.report.html.ladder import Ladder, Shape, shortened
-from analyzer.report.record import BROKEN, ConnectionRecord
+from analyzer.report.record import BROKEN, ConnectionRecord, FindingRecord
 from analyzer.report.safe import clean
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ BUDGET = 8_000_000       # characters of texts
 SHAPES = 400             # ladder drawings
 VALUES = 40              # of one aspect of an offer
 WIDTH = 120              # characters of one text
+LONGEST_FILTER = 4000
 NONE = -1
 
 Texts = tuple[str, ...] | None
@@ -203,7 +204,7 @@ class ConnectionData:
             yield (
                 self._rules.setdefault(rule, len(self._rules)),
                 self._texts.number(shortened(finding.summary, 600)),
-                self._texts.number(shortened(finding.display_filter, 4000)),
+                self._texts.number(_filter(finding, record)),
             )
 
     def _ladder(
@@ -250,3 +251,10 @@ def _order(text: str) -> tuple[int, int, int, str]:
     except ValueError:
         return (99, 0, 0, text)
     return (address.version, int(address), int(port) if colon and port.isdecimal() else 0, text)
+
+
+def _filter(finding: FindingRecord, record: ConnectionRecord) -> str:
+    """A filter cut in the middle would be none: beyond a screenful, the whole connection."""
+    if len(finding.display_filter) <= LONGEST_FILTER:
+        return finding.display_filter
+    return f"tcp.stream eq {record.stream}"
