@@ -12,6 +12,8 @@ import pytest
 
 from analyzer.cli.main import main
 
+# A cold start, or a machine that does something else too, is no fault of the page.
+PATIENCE_MS = 180_000
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 
 
@@ -22,7 +24,7 @@ def chromium() -> Iterator[Any]:
     if path is None:
         pytest.skip("needs a chromium; the variable CHROMIUM may name it")
     with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS, timeout=PATIENCE_MS)
         yield browser
         browser.close()
 
@@ -37,6 +39,8 @@ def show(chromium: Any, tmp_path: Path) -> Iterator[Callable[..., Any]]:
         main(["-q", str(path), *options, "-o", str(tmp_path / "r.html")])
         made = chromium.new_context(**({"viewport": {"width": 1400, "height": 900}} | context))
         contexts.append(made)
+        made.set_default_timeout(PATIENCE_MS)
+        made.set_default_navigation_timeout(PATIENCE_MS)
         page = made.new_page()
         page.on("console", lambda message: complaints.append(message.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
