@@ -19,7 +19,7 @@ from analyzer.negotiation.pairing import NO_DIALECT, is_negotiate, pair_exchange
 from analyzer.negotiation.sequel import Sequel, sequel_of
 from analyzer.negotiation.stages import last_stage
 from analyzer.smb import constants, smb1, smb2
-from analyzer.smb.message import SessionRequest, messages
+from analyzer.smb.message import Message, SessionRequest, messages
 from analyzer.tcp.connection import ByteStream, Connection, Endpoint
 
 NETBIOS_PORT, DIRECT_PORT = 139, 445
@@ -199,9 +199,12 @@ def offered_by(request: Placed) -> tuple[str, ...]:
     return ()
 
 
-def _place(connection: Connection, side: int, client: int) -> list[Placed]:
-    stream = connection.streams[side]
-    placed = []
+_Said = tuple[Message, int, int]     # with frame.number and time of the frame that completes it
+
+
+def _said(stream: ByteStream) -> list[_Said]:
+    """The messages of one side of which a byte was captured."""
+    said = []
     done: tuple[int, int] | None = None
     span = (-1, -1)
     for message in messages(_runs(stream), _starts(stream)):
@@ -209,8 +212,8 @@ def _place(connection: Connection, side: int, client: int) -> list[Placed]:
             span = (message.at, message.end)
             done = stream.completed_at(*span)
         if done is not None:
-            placed.append(Placed(message, side == client, *done))
-    return placed
+            said.append((message, *done))
+    return said
 
 
 def _runs(stream: ByteStream) -> list[tuple[int, bytes]]:
@@ -221,21 +224,18 @@ def _starts(stream: ByteStream) -> list[int]:
     return sorted({start for run in stream.runs for start in (run.start, *run.ends[:-1])})
 
 
-def _client_side(connection: Connection, ports: Sequence[int]) -> int:
+def _client_side(connection: Connection, ports: Sequence[int], said: Sequence[Sequence[_Said]]) -> int:
     """Which side is the client: who opened, else who asked first, else who is not on the SMB port."""
     if connection.initiator is not None:
         return connection.initiator
     asked = [
-        (placed.frame, side)
+        (frame, side)
         for side in (0, 1)
-        for placed in _place(connection, side, side)
-        if placed.message.response is False or placed.message.kind == "session-request"
+        for message, frame, _ in said[side]
+        if message.response is False or message.kind == "session-request"
     ]
     answered = [
-        (placed.frame, 1 - side)
-        for side in (0, 1)
-        for placed in _place(connection, side, side)
-        if placed.message.response is True
+        (frame, 1 - side) for side in (0, 1) for message, frame, _ in said[side] if message.response is True
     ]
     first = min(asked or answered, default=None)
     if first is not None:
@@ -259,12 +259,13 @@ def tell(
     capture_end_ns: time of the last packet of the capture. ports: what counts as an SMB port.
     names: address (4 or 16 bytes) -> host name, from the capture's own name resolution.
     """
-    client = _client_side(connection, ports)
+    said = [_said(stream) for stream in connection.streams]
+    client = _client_side(connection, ports, said)
     handshake = handshake_of(connection, client)
     ending = ending_of(connection, client, handshake)
     coverage = coverage_of(connection, client, handshake)
     placed = sorted(
-        _place(connection, client, client) + _place(connection, 1 - client, client),
+        (Placed(message, side == client, *done) for side in (client, 1 - client) for message, *done in said[side]),
         key=lambda p: (p.frame, not p.from_client, p.message.at, p.message.offset),
     )
     exchanges = pair_exchanges(placed)
