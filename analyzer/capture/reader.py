@@ -62,12 +62,12 @@ class Piece(NamedTuple):
 class CaptureReader:
     """Reads one capture, once. `summary` is set when `tables` or `pieces` is exhausted.
 
-    chunk: bytes read at a time. head: the file's first bytes, at most 4096; known with the first table.
+    chunk: bytes read at a time, CHUNK unless given. head: the file's first bytes, at most 4096; known with the first table.
     """
 
-    def __init__(self, source: Source, chunk: int = CHUNK) -> None:
+    def __init__(self, source: Source, chunk: int | None = None) -> None:
         self._source = source
-        self._chunk = chunk
+        self._chunk = CHUNK if chunk is None else chunk
         self.head = b""
         self.summary: CaptureSummary | None = None
 
