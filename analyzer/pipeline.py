@@ -355,6 +355,12 @@ def _unread_record(unread: Unread) -> CaptureRecord:
 def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
     summary = told.reading.contents.summary
     census = told.reading.contents.census
+    names = told.reading.pseudonyms
+    if names is not None:
+        census = census._replace(quic_hosts={
+            (names.address(client), names.address(server)): frame
+            for (client, server), frame in census.quic_hosts.items()
+        })
     beside = diagnose(*capture_facts(census, others.pairs(number), empty=not told.notes.stories), rules)
     joined = told.reading.joined
     return CaptureRecord(
