@@ -165,6 +165,8 @@ def serve() -> None:
             _say(out, (analyzed.record, analyzed.cut, connections))
     except OSError:                      # nobody wants to know any more
         os._exit(1)
+    # Not by way of the interpreter's own end: it would wait for the thread that still listens.
+    os._exit(0)
 
 
 def _say(out: IO[bytes], message: object) -> None:
