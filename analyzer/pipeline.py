@@ -8,21 +8,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from heapq import merge
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from analyzer.alike import Diagnosed, diagnosed_by_kind, hear, kinds_of
+from analyzer.accounts import Account, Chapter, Ledger, Shown, account_of, judged
+from analyzer.alike import Alike, Diagnosed, classes_of, diagnosed_alike, hear
 from analyzer.capture.headers import Decoder
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import Limits, Source, open_source
-from analyzer.diagnosis.engine import RuleSet, Verdict, diagnose
+from analyzer.diagnosis.engine import RuleSet, diagnose
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
-from analyzer.negotiation.evidence import evidence
-from analyzer.negotiation.facts import facts
 from analyzer.negotiation.facts_capture import capture_facts
+from analyzer.negotiation.notice import notice_of
 from analyzer.negotiation.others import Others
 from analyzer.negotiation.pairing import is_negotiate
 from analyzer.negotiation.story import Story, tell
@@ -32,8 +33,6 @@ from analyzer.report.record import (
     NO_TRAFFIC,
     CaptureRecord,
     ConnectionRecord,
-    FindingRecord,
-    Frames,
     Note,
 )
 from analyzer.smb.fields import fields
@@ -49,12 +48,10 @@ if TYPE_CHECKING:
     from analyzer.report.fieldlist import Row
     from analyzer.report.result import Report
     from analyzer.rewrite.pseudonym import Pseudonyms
-    from analyzer.tcp.bare import Bare
 
 SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
-KEPT_STORIES = 2048                  # of one capture: beyond these a story is told twice, not kept
-KEPT_BYTES = 32 << 20                # of one capture, in stories kept; hostile ones have 15 MB each
+MANY = 2048                          # connections of one capture among which alike ones are looked for
 
 
 class Joined(NamedTuple):
@@ -79,7 +76,7 @@ class Wanted(NamedTuple):
     """Which connections are reported: those with one of the hosts and one of the streams; empty is all.
 
     detailed: with their steps and their offer and answer; messages: with their NEGOTIATE messages.
-    records_only: nobody looks at the stories, so that of many alike one is enough.
+    records_only: nobody looks at the stories, so that none is told again, and of many alike one is enough.
     """
 
     hosts: frozenset[bytes] = frozenset()
@@ -87,6 +84,11 @@ class Wanted(NamedTuple):
     detailed: bool = False
     messages: bool = False
     records_only: bool = False
+
+    @property
+    def shown(self) -> Shown:
+        """What of each connection is kept for a report."""
+        return Shown(self.detailed, self.messages)
 
     @property
     def all_alike(self) -> bool:
@@ -229,11 +231,8 @@ class Run:
         names = pseudonyms(settings)
         if names is not None:
             wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
-        self._wanted = wanted
-        self._told = [
-            _told(number, capture, settings, self.others, wanted, watch=watch)
-            for number, capture in enumerate(captures)
-        ]
+        teller = _Teller(settings, wanted, self.others, watch)
+        self._told = [teller.told(number, *capture) for number, capture in enumerate(captures)]
 
     def results(self, rules: RuleSet) -> Iterator[Analyzed]:
         """Every capture, in the order given; its connections are exhausted before the next is asked for."""
@@ -243,109 +242,115 @@ class Run:
                 continue
             yield Analyzed(
                 _capture_record(one, self.others, number, rules),
-                one.reading.contents.summary.cut,
-                _connections(one, self.others, number, rules, self._wanted),
+                one.contents.summary.cut,
+                _connections(one, self.others, number, rules),
             )
 
 
 class _Told(NamedTuple):
-    """A capture whose stories were told once.
+    """A capture whose stories were told.
 
-    kept: the stories, where they are few enough; bare: connections of which none was told.
+    accounts: of the connections to report; alike: those that are told by their class; stories: tells those to
+    report again, in the same order, None where nobody looks at them.
     """
 
-    reading: Reading
+    name: str
+    contents: Contents
+    pseudonyms: Pseudonyms | None
+    joined: JoinedReader | None
     notes: NoteTaker
-    kept: tuple[Story, ...] | None
-    bare: Bare | None
+    accounts: Chapter
+    alike: Alike | None
+    stories: Callable[[], Iterator[Story]] | None
 
 
-def _told(
-    number: int,
-    named: tuple[str, Capture],
-    settings: Settings,
-    others: Others,
-    wanted: Wanted,
-    *,
-    watch: Watch | None = None,
-) -> _Told | Unread:
-    name, capture = named
-    try:
-        reading = read(name, capture, settings, watch)
-    except CaptureError as error:
-        return Unread(name, str(error))
-    notes = NoteTaker()
-    kept: list[Story] = []
-    room = KEPT_BYTES
-    bare = which = None
-    plain = reading.pseudonyms is None and reading.joined is None and not reading.contents.summary.names
-    if wanted.all_alike and plain and reading.store.ends.count > KEPT_STORIES:
+class _Teller:
+    """Reads captures and tells their stories, so that only accounts remain."""
+
+    def __init__(self, settings: Settings, wanted: Wanted, others: Others, watch: Watch | None) -> None:
+        self._settings = settings
+        self._wanted = wanted
+        self._others = others
+        self._ledger = Ledger()
+        self._watch = watch
+
+    def told(self, number: int, name: str, capture: Capture) -> _Told | Unread:
+        """One capture. number: its place in the run."""
+        try:
+            reading = read(name, capture, self._settings, self._watch)
+        except CaptureError as error:
+            return Unread(name, str(error))
+        wanted = self._wanted
+        notes, chapter = NoteTaker(), self._ledger.chapter()
+        alike, which = self._alike(reading, number, notes)
+        for story in reading.stories(which):
+            notice = notice_of(story)
+            self._others.add(notice.sketch, number)
+            notes.add(notice)
+            if wanted.takes(story.connection):
+                chapter.add(account_of(story, notice, wanted.shown))
+        chapter.end()
+        stories = None if wanted.records_only else partial(_wanted_stories, reading, wanted)
+        return _Told(
+            name, reading.contents, reading.pseudonyms, reading.joined, notes, chapter, alike, stories
+        )
+
+    def _alike(
+        self, reading: Reading, number: int, notes: NoteTaker
+    ) -> tuple[Alike | None, NDArray[np.bool_] | None]:
+        """The connections that are told by their class, and which are not."""
+        plain = reading.pseudonyms is None and reading.joined is None and not reading.contents.summary.names
+        count = reading.store.ends.count
+        if not (self._wanted.all_alike and plain and count > MANY):
+            return None, None
         bare = reading.store.bare()
-    if bare is not None:
-        hear(bare, others, number)
+        classes = None if bare is None else classes_of(bare)
+        if bare is None or classes is None:
+            return None, None
+        hear(bare, self._others, number)
         notes.stories = len(bare.conn)
-        which = np.ones(reading.store.ends.count, np.bool_)
-        which[bare.conn] = False
-    for story in reading.stories(which):
-        others.add(story, number)
-        notes.add(story)
-        if room >= 0:
-            room = room - story.weight if notes.stories <= KEPT_STORIES else -1
-            kept.append(story)
-            if room < 0:
-                kept.clear()
-    whole = bare is None and room >= 0
-    return _Told(reading, notes, tuple(kept) if whole else None, bare)
+        first = np.zeros(count, np.bool_)
+        first[bare.conn[classes.first]] = True
+        told = {
+            story.connection.stream: account_of(story, notice_of(story), self._wanted.shown)
+            for story in reading.stories(first)
+        }
+        rest = np.ones(count, np.bool_)
+        rest[bare.conn] = False
+        return Alike(classes, [told[stream] for stream in bare.stream[classes.first].tolist()]), rest
+
+
+def _wanted_stories(reading: Reading, wanted: Wanted) -> Iterator[Story]:
+    return (story for story in reading.stories() if wanted.takes(story.connection))
 
 
 def _connections(
-    one: _Told, others: Others, number: int, rules: RuleSet, wanted: Wanted
+    one: _Told, others: Others, number: int, rules: RuleSet
 ) -> Iterator[Diagnosed]:
     """The connections of a capture, judged, in order of tcp.stream."""
-    def judge(story: Story, found: Facts) -> Diagnosed:
-        return _diagnosed(story, found, rules, wanted, one.reading.joined)
 
-    def stories(which: NDArray[np.int64]) -> Iterator[Story]:
-        chosen = np.zeros(one.reading.store.ends.count, np.bool_)
-        chosen[which] = True
-        return one.reading.stories(chosen)
+    def judge(account: Account, found: Facts) -> Diagnosed:
+        verdict = diagnose(found, account.evidence, rules, account.record.stream)
+        record = judged(account.record, verdict, rules)
+        if one.joined is not None:
+            place = one.joined.place
+            record = record._replace(findings=tuple(
+                finding._replace(places=tuple(map(place, finding.frames))) for finding in record.findings
+            ))
+        return Diagnosed(record, None, verdict)
 
-    kinds = which = None
-    if one.bare is not None:
-        kinds = kinds_of(one.bare, rules, others, number)
-        if kinds is not None:
-            which = np.ones(one.reading.store.ends.count, np.bool_)
-            which[one.bare.conn[kinds.number >= 0]] = False
-    told = one.reading.stories(which) if one.kept is None else one.kept
-    singly = (judge(story, facts(story, others, number)) for story in told if wanted.takes(story.connection))
-    if kinds is None:
+    singly = (
+        judge(account, account.facts | dict(others.facts(account.sketch, number))) for account in one.accounts
+    )
+    if one.stories is not None:
+        return (
+            diagnosed._replace(story=story)
+            for diagnosed, story in zip(singly, one.stories(), strict=True)
+        )
+    if one.alike is None:
         return singly
-    return merge(singly, diagnosed_by_kind(kinds, stories, judge, others, number), key=lambda one: one.record.stream)
-
-
-def _diagnosed(
-    story: Story, found: Facts, rules: RuleSet, wanted: Wanted, joined: JoinedReader | None
-) -> Diagnosed:
-    verdict = diagnose(found, evidence(story), rules, story.connection.stream)
-    record = _connection_record(story, verdict, rules)
-    if wanted.detailed:
-        from analyzer.report.detail import detail_of
-
-        record = record._replace(detail=detail_of(story, verdict.causes))
-    if wanted.messages:
-        record = record._replace(messages=tuple(_rows(story)))
-    if joined is not None:
-        record = record._replace(findings=tuple(
-            finding._replace(places=tuple(map(joined.place, finding.frames))) for finding in record.findings
-        ))
-    return Diagnosed(record, story, verdict)
-
-
-def _rows(story: Story) -> Iterator[Row]:
-    """The NEGOTIATE messages of a connection under Wireshark's names, in the order of its streams."""
-    for placed in story.placed:
-        if is_negotiate(placed.message):
-            yield {"frame.number": placed.frame, "tcp.stream": story.connection.stream, **fields(placed.message)}
+    by_class = diagnosed_alike(one.alike, judge, others, number)
+    return merge(singly, by_class, key=lambda diagnosed: diagnosed.record.stream)
 
 
 def _unread_record(unread: Unread) -> CaptureRecord:
@@ -353,78 +358,28 @@ def _unread_record(unread: Unread) -> CaptureRecord:
 
 
 def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
-    summary = told.reading.contents.summary
-    census = told.reading.contents.census
-    names = told.reading.pseudonyms
+    summary = told.contents.summary
+    census = told.contents.census
+    names = told.pseudonyms
     if names is not None:
         census = census._replace(quic_hosts={
             (names.address(client), names.address(server)): frame
             for (client, server), frame in census.quic_hosts.items()
         })
     beside = diagnose(*capture_facts(census, others.pairs(number), empty=not told.notes.stories), rules)
-    joined = told.reading.joined
     return CaptureRecord(
-        capture=told.reading.name,
+        capture=told.name,
         format=summary.format,
         packets=summary.packets,
         first_ns=summary.first_ns,
         last_ns=summary.last_ns,
         error=None,
         notes=(
-            *told.notes.notes(told.reading.contents, others, number),
+            *told.notes.notes(told.contents, others, number),
             *(Note(finding.rule, finding.summary) for finding in beside.findings),
         ),
-        traffic=traffic_of(told.reading.contents),
-        parts=() if joined is None else joined.parts,
-    )
-
-
-def _connection_record(story: Story, verdict: Verdict, rules: RuleSet) -> ConnectionRecord:
-    connection = story.connection
-    request, response, took = story.request, story.response, story.response_time_ns
-    return ConnectionRecord(
-        stream=connection.stream,
-        client=str(story.client),
-        client_host=story.client.host,
-        server=str(story.server),
-        server_host=story.server.host,
-        transport=story.transport,
-        outcome=verdict.outcome,
-        reached=story.reached,
-        causes=verdict.causes,
-        confidence=verdict.confidence,
-        candidates=verdict.candidates,
-        warnings=verdict.warnings,
-        dialect=story.dialect,
-        client_name=story.client_name,
-        server_name=story.server_name,
-        offered=story.offered,
-        frames=Frames(
-            connection.first_frame,
-            connection.last_frame,
-            None if request is None else request.frame,
-            None if response is None else response.frame,
-        ),
-        response_time=None if took is None else took / 1e9,
-        first_ns=connection.first_ns,
-        last_ns=connection.last_ns,
-        findings=tuple(
-            FindingRecord(
-                rule=finding.rule,
-                code=finding.code,
-                severity=finding.severity,
-                title=rules.by_slug[finding.rule].title,
-                summary=finding.summary,
-                fix=finding.fix,
-                frames=finding.frames,
-                display_filter=finding.display_filter,
-                reference=finding.reference or None,
-                why=rules.by_slug[finding.rule].why,
-                sees=rules.by_slug[finding.rule].sees,
-                blind_to=rules.by_slug[finding.rule].blind_to,
-            )
-            for finding in verdict.findings
-        ),
+        traffic=traffic_of(told.contents),
+        parts=() if told.joined is None else told.joined.parts,
     )
 
 

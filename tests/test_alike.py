@@ -48,6 +48,6 @@ def test_a_kind_is_told_as_each_of_it(tmp_path: Path, monkeypatch: pytest.Monkey
     path = capture(tmp_path / "scan.pcap")
     singly = records(path, Wanted())
     assert len(singly[0][1]) == 7 * 40
-    monkeypatch.setattr(pipeline, "KEPT_STORIES", 3)
+    monkeypatch.setattr(pipeline, "MANY", 3)
     assert records(path, Wanted()) == singly
     assert records(path, Wanted(records_only=True)) == singly

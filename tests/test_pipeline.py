@@ -69,19 +69,21 @@ def test_messages_come_in_the_order_of_the_capture(samples: Path) -> None:
     assert [("smb.cmd" in row, "smb2.cmd" in row) for row in rows[:2]] == [(True, False), (False, True)]
 
 
-def test_stories_told_twice_are_the_stories_kept(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Captures with too many connections to keep them in memory get the same records."""
+def test_accounts_put_away_are_the_accounts_given(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However few are put away together, and on disk instead of in memory."""
     captures = [(path.name, path) for path in sorted(samples.glob("*.pcap*"))]
     rules = load_rules()
 
     def records() -> list[Any]:
         return [
             (analyzed.record, [diagnosed.record for diagnosed in analyzed.connections])
-            for analyzed in run(captures, rules, Settings(), Wanted())
+            for analyzed in run(captures, rules, Settings(), Wanted(detailed=True, messages=True))
         ]
 
     kept = records()
-    monkeypatch.setattr("analyzer.pipeline.KEPT_STORIES", 0)
+    assert any(len(connections) > 2 for _, connections in kept)
+    monkeypatch.setattr("analyzer.accounts.BLOCK", 2)
+    monkeypatch.setattr("analyzer.accounts.IN_MEMORY", 1)
     assert records() == kept
 
 

@@ -1,7 +1,7 @@
 """All stories of a run -> what the other connections say about each of them.
 
-A Sketch is what is kept of a story once it is told; connections whose TCP never came up leave
-none, so that a scan of a million hosts costs no memory here.
+A Sketch is what others need of a story. Connections whose TCP never came up leave nothing here, so
+that a scan of a million hosts costs no memory.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from operator import add
 from typing import NamedTuple
 from zlib import crc32
 
-from analyzer.negotiation.exchange import State
 from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
@@ -41,11 +40,16 @@ class Print(NamedTuple):
 class Sketch(NamedTuple):
     """One connection, as far as others need it. dialect: 0 where none was selected."""
 
-    key: tuple[int, int]             # capture, tcp.stream
+    stream: int
     pair: Pair                       # addresses of client and server
-    client_guid: bytes | None
-    port: int
+    port: int                        # of the server
     first_ns: int
+    up: bool                         # TCP is known to have come up
+    heard: bool                      # the server sent something
+    ttl: int | None                  # of the SYN/ACK
+    reset_ttl: int | None            # of the server's RST that refused or ended it
+    client_guid: bytes | None
+    prints: tuple[Print, ...]
     answered: bool
     selected: bool
     went_on: bool                    # SESSION_SETUP or more
@@ -57,10 +61,8 @@ class Sketch(NamedTuple):
     zero_guid: bool
 
 
-def sketch_of(story: Story, capture: int) -> Sketch | None:
-    """What to keep of a story; None where TCP did not come up."""
-    if not story.handshake.up:
-        return None
+def sketch_of(story: Story) -> Sketch:
+    """What to tell the others of a story."""
     final = story.final
     asked = None if final is None or final.request is None else final.request.message.body
     answer = None if final is None or final.response is None else final.response.message.body
@@ -69,12 +71,18 @@ def sketch_of(story: Story, capture: int) -> Sketch | None:
     )
     by_server = story.ending is not None and not story.ending.by_client and story.coverage.whole
     went_on = story.sequel.session.request is not None or story.sequel.encrypted
+    accepted, reset = story.handshake.syn_ack, _reset_by_server(story)
     return Sketch(
-        key=(capture, story.connection.stream),
+        stream=story.connection.stream,
         pair=(story.client.address, story.server.address),
-        client_guid=_client_guid(story),
         port=story.server.port,
         first_ns=story.connection.first_ns,
+        up=bool(story.handshake.up),
+        heard=bool(story.connection.packets[1 - story.client_side]),
+        ttl=None if accepted is None else accepted.ttl,
+        reset_ttl=None if reset is None else reset.ttl,
+        client_guid=_client_guid(story),
+        prints=_prints(story),
         answered=any(e.response is not None for e in story.exchanges),
         selected=final is not None,
         went_on=went_on,
@@ -97,7 +105,7 @@ def _prints(story: Story) -> tuple[Print, ...]:
         if isinstance(body, smb2.NegotiateRequest | smb2.NegotiateResponse):
             salt = next((c.salt for c in body.contexts or () if c.salt and len(c.salt) >= SALT), None)
             if salt is not None:
-                found.append(Print(salt, crc32(repr(body).encode())))
+                found.append(Print(salt, crc32(placed.message.data[smb2.HEADER_SIZE :])))
     return tuple(found)
 
 
@@ -134,11 +142,12 @@ class _Beside:
         self._offer: tuple[str, ...] = ()
         self._offers_differ = self._stayed = self._went_on = False
 
-    def add(self, sketch: Sketch) -> None:
+    def add(self, sketch: Sketch, capture: int) -> None:
         if sketch.selected:
             insort(self._selected.setdefault(sketch.port, []), sketch.first_ns)
             if sketch.went_on:
-                self._came_up = sorted([*self._came_up, (sketch.first_ns, sketch.key)])[-2:]
+                key = (capture, sketch.stream)
+                self._came_up = sorted([*self._came_up, (sketch.first_ns, key)])[-2:]
         if sketch.dialect > self._dialects.get(sketch.offer, 0):
             self._dialects[sketch.offer] = sketch.dialect
         if sketch.answered or sketch.offer:
@@ -234,21 +243,20 @@ class Others:
         self._ttl: dict[tuple[int, bytes], int] = {}
         self._heard: Counter[tuple[int, bytes]] = Counter()
 
-    def add(self, story: Story, capture: int = 0) -> None:
+    def add(self, sketch: Sketch, capture: int = 0) -> None:
         """Take note of one connection."""
-        server = (capture, story.server.address)
-        if story.connection.packets[1 - story.client_side]:
+        server = (capture, sketch.pair[1])
+        if sketch.heard:
             self._heard[server] += 1
-        if story.handshake.syn_ack is not None:
-            self._ttl.setdefault(server, story.handshake.syn_ack.ttl)
-        sketch = sketch_of(story, capture)
-        if sketch is None:
+        if sketch.ttl is not None:
+            self._ttl.setdefault(server, sketch.ttl)
+        if not sketch.up:
             return
-        for salt, digest in _prints(story):
+        for salt, digest in sketch.prints:
             self._prints.setdefault(salt, set()).add(digest)
-        self._by_pair.setdefault(capture, {}).setdefault(sketch.pair, _Beside()).add(sketch)
+        self._by_pair.setdefault(capture, {}).setdefault(sketch.pair, _Beside()).add(sketch, capture)
         if sketch.client_guid is not None:
-            self._by_guid.setdefault((sketch.client_guid, sketch.pair), _Beside()).add(sketch)
+            self._by_guid.setdefault((sketch.client_guid, sketch.pair), _Beside()).add(sketch, capture)
         if sketch.selected:
             before = self._by_server.get(server, _NO_TRAIT)
             self._by_server[server] = _Trait(*map(add, before, _trait(sketch)))
@@ -277,36 +285,30 @@ class Others:
         """Clients and servers between which TCP came up."""
         return iter(self._by_pair.get(capture, ()))
 
-    def facts(self, story: Story, capture: int = 0) -> Iterator[Item]:
+    def facts(self, sketch: Sketch, capture: int = 0) -> Iterator[Item]:
         """What stands under others. for one connection."""
-        key = (capture, story.connection.stream)
-        pair = (story.client.address, story.server.address)
-        server = (capture, story.server.address)
-        guid = _client_guid(story)
+        key, pair, server = (capture, sketch.stream), sketch.pair, (capture, sketch.pair[1])
+        guid = sketch.client_guid
         found = (self._by_pair.get(capture, _NOBODY).get(pair), self._by_guid.get((guid, pair)) if guid is not None else None)
         beside = [one for one in found if one is not None]
-        first_ns = story.connection.first_ns
+        first_ns = sketch.first_ns
         yield "others.came_up", any(one.came_up(key, first_ns - RACE_NS) for one in beside)
-        yield "others.raced", any(one.raced(story.server.port, first_ns) for one in beside)
+        yield "others.raced", any(one.raced(sketch.port, first_ns) for one in beside)
         yield "others.scanner", self.scanner(pair, capture)
-        itself = bool(story.connection.packets[1 - story.client_side])
-        yield "others.server_heard", self._heard[server] > itself
-        usual, reset = self._ttl.get(server), _reset_by_server(story)
-        if usual is not None and reset is not None:
-            yield "others.reset_elsewhere", reset.ttl != usual
-        higher = _higher(beside, story)
+        yield "others.server_heard", self._heard[server] > sketch.heard
+        usual = self._ttl.get(server)
+        if usual is not None and sketch.reset_ttl is not None:
+            yield "others.reset_elsewhere", sketch.reset_ttl != usual
+        higher = _higher(beside, sketch)
         yield "others.higher_dialect", higher is not None
         if higher is not None:
             yield "others.higher_dialect_name", constants.dialect_name(higher)
         all_here = self._by_server.get(server, _NO_TRAIT)
-        own = _NO_TRAIT
-        if any(all_here):
-            sketch = sketch_of(story, capture)
-            own = _NO_TRAIT if sketch is None else _trait(sketch)
+        own = _trait(sketch) if sketch.up else _NO_TRAIT
         yield "others.server_speaks_smb1", all_here.smb1 > own.smb1
         yield "others.old_contexts_accepted", all_here.old_contexts > own.old_contexts
         yield "others.zero_guid", all_here.zero_guid > own.zero_guid
-        yield "others.altered", any(len(self._prints.get(p.salt, ())) > 1 for p in _prints(story))
+        yield "others.altered", any(len(self._prints.get(p.salt, ())) > 1 for p in sketch.prints)
 
     def scanner(self, pair: Pair, capture: int = 0) -> bool:
         """Whether a client probes a server: several unequal offers, each left after its answer."""
@@ -314,18 +316,12 @@ class Others:
         return beside is not None and beside.scans
 
 
-def _higher(beside: Sequence[_Beside], story: Story) -> int | None:
+def _higher(beside: Sequence[_Beside], sketch: Sketch) -> int | None:
     """A higher dialect that the same offer brought elsewhere.
 
     An alternate channel offers one dialect only, and is no downgrade. [MS-SMB2] 3.2.4.2.2.2
     """
-    final = story.final
-    offer = _offer(story)
-    if final is None or final.response is None or len(offer) < 2:
+    if not sketch.dialect or len(sketch.offer) < 2:
         return None
-    body = final.response.message.body
-    if final.state is not State.ANSWERED or not isinstance(body, smb2.NegotiateResponse) or body.dialect is None:
-        return None
-    own = body.dialect
-    highest = max((one.highest(offer) for one in beside), default=0)
-    return highest if highest > own else None
+    highest = max((one.highest(sketch.offer) for one in beside), default=0)
+    return highest if highest > sketch.dialect else None

@@ -1,4 +1,4 @@
-"""Story and causes -> Detail: the steps of a connection, and its offer and answer with the mismatch marked."""
+"""Story -> Detail: the steps of a connection, and its offer and answer; causes -> the mismatch in them marked."""
 
 from __future__ import annotations
 
@@ -30,14 +30,15 @@ ASPECTS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 
 
-def detail_of(story: Story, causes: Sequence[str]) -> Detail:
-    """What a ladder diagram and an offer-and-answer table show. causes: slugs of what broke the connection."""
-    comparison = comparison_of(story)
-    present = {aspect.name for aspect in comparison}
-    blamed = {next((name for name in ASPECTS.get(slug, ()) if name in present), None) for slug in causes}
-    return Detail(
-        events_of(story),
-        tuple(
-            aspect._replace(differs=True, agreed=None) if aspect.name in blamed else aspect for aspect in comparison
-        ),
-    )
+def detail_of(story: Story) -> Detail:
+    """What a ladder diagram and an offer-and-answer table show, before anything is blamed."""
+    return Detail(events_of(story), comparison_of(story))
+
+
+def blamed(detail: Detail, causes: Sequence[str]) -> Detail:
+    """The same with what broke the connection marked. causes: their slugs."""
+    present = {aspect.name for aspect in detail.comparison}
+    named = {next((name for name in ASPECTS.get(slug, ()) if name in present), None) for slug in causes}
+    return detail._replace(comparison=tuple(
+        aspect._replace(differs=True, agreed=None) if aspect.name in named else aspect for aspect in detail.comparison
+    ))

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.capture.census import Census
 from analyzer.capture.reader import CaptureSummary
+from analyzer.negotiation.notice import Notice
 from analyzer.negotiation.others import Others, Pair
-from analyzer.negotiation.story import Story
 from analyzer.report.record import Note, PortCount, Traffic
 from analyzer.tcp.connection import Endpoint
 from analyzer.tcp.select import LimitReached
@@ -51,14 +51,13 @@ class NoteTaker:
         self._disagreeing: list[int] = []
         self._pairs: dict[Pair, None] = {}
 
-    def add(self, story: Story) -> None:
+    def add(self, notice: Notice) -> None:
         """Take note of one connection."""
         self.stories += 1
-        self._one_sided += story.coverage.one_sided
-        for stream in story.connection.streams:
-            self._disagreeing += stream.disagreeing
-        if story.exchanges and len(self._pairs) < PAIRS:
-            self._pairs[story.client.address, story.server.address] = None
+        self._one_sided += notice.one_sided
+        self._disagreeing += notice.disagreeing
+        if notice.negotiates and len(self._pairs) < PAIRS:
+            self._pairs[notice.sketch.pair] = None
 
     def notes(self, contents: Contents, others: Others, capture: int = 0) -> tuple[Note, ...]:
         """All notes, in a fixed order."""

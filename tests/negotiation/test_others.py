@@ -17,11 +17,16 @@ def sketches() -> st.SearchStrategy[list[Sketch]]:
     """Connections of one client at one server, at times that touch each other's limits."""
     one = st.builds(
         Sketch,
-        key=st.just((0, 0)),
+        stream=st.just(0),
         pair=st.just((b"c", b"s")),
-        client_guid=st.none(),
         port=st.sampled_from((139, 445)),
         first_ns=st.sampled_from([i * RACE_NS // 2 for i in range(6)]),
+        up=st.just(True),
+        heard=st.booleans(),
+        ttl=st.none(),
+        reset_ttl=st.none(),
+        client_guid=st.none(),
+        prints=st.just(()),
         answered=st.booleans(),
         selected=st.booleans(),
         went_on=st.booleans(),
@@ -33,7 +38,7 @@ def sketches() -> st.SearchStrategy[list[Sketch]]:
         zero_guid=st.booleans(),
     )
     found = st.lists(one, min_size=1, max_size=6)
-    return found.map(lambda many: [sketch._replace(key=(0, i)) for i, sketch in enumerate(many)])
+    return found.map(lambda many: [sketch._replace(stream=i) for i, sketch in enumerate(many)])
 
 
 def scans(found: Sequence[Sketch]) -> bool:
@@ -51,11 +56,11 @@ def test_sums_say_what_a_look_at_all_says(found: list[Sketch]) -> None:
     """Each connection asks about all but itself."""
     beside = _Beside()
     for sketch in found:
-        beside.add(sketch)
+        beside.add(sketch, 0)
     for one in found:
-        rest = [sketch for sketch in found if sketch.key != one.key]
+        rest = [sketch for sketch in found if sketch is not one]
         since = one.first_ns - RACE_NS
-        assert beside.came_up(one.key, since) == any(
+        assert beside.came_up((0, one.stream), since) == any(
             s.selected and s.went_on and s.first_ns >= since for s in rest
         )
         assert beside.raced(one.port, one.first_ns) == any(

@@ -8,7 +8,7 @@ import pytest
 
 from analyzer.negotiation.story import Story
 from analyzer.pipeline import Settings, read
-from analyzer.report.detail import ASPECTS, detail_of
+from analyzer.report.detail import ASPECTS, blamed, detail_of
 
 
 def story(path: Path) -> Story:
@@ -17,14 +17,14 @@ def story(path: Path) -> Story:
 
 
 def test_a_cause_marks_the_aspect_it_lies_in(samples: Path) -> None:
-    found = detail_of(story(samples / "signing-mismatch-nt1.pcap"), ["signing-mismatch"])
+    found = blamed(detail_of(story(samples / "signing-mismatch-nt1.pcap")), ["signing-mismatch"])
     assert [aspect.name for aspect in found.comparison if aspect.differs] == ["signing"]
     assert found.events
 
 
 @pytest.mark.parametrize("causes", [[], ["server-reset"], ["a-rule-of-the-user"]])
 def test_other_causes_mark_nothing(causes: list[str], samples: Path) -> None:
-    found = detail_of(story(samples / "signing-mismatch-nt1.pcap"), causes)
+    found = blamed(detail_of(story(samples / "signing-mismatch-nt1.pcap")), causes)
     assert not any(aspect.differs for aspect in found.comparison)
 
 
