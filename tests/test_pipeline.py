@@ -81,8 +81,8 @@ def test_accounts_put_away_are_the_accounts_given(samples: Path, monkeypatch: py
         ]
 
     kept = records()
-    assert any(len(connections) > 2 for _, connections in kept)
-    monkeypatch.setattr("analyzer.accounts.BLOCK", 2)
+    assert any(len(connections) > 1 for _, connections in kept)
+    monkeypatch.setattr("analyzer.accounts.BLOCK", 1)
     monkeypatch.setattr("analyzer.accounts.IN_MEMORY", 1)
     assert records() == kept
 
