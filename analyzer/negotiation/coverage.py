@@ -35,16 +35,16 @@ class Handshake(NamedTuple):
 
 def handshake_of(connection: Connection, client: int) -> Handshake:
     """Read the handshake from the segments of a connection whose client is a known side."""
-    mine = [s for s in connection.segments if s.side == client]
     theirs = [s for s in connection.segments if s.side != client]
-    syns = tuple(s for s in mine if s.flags & (SYN | ACK) == SYN and not s.icmp)
-    syn_ack = next((s for s in theirs if s.flags & (SYN | ACK) == SYN | ACK), None)
-    icmp = next(
-        (s for s in connection.segments if s.icmp in UNREACHABLE and any(s.seq == y.seq for y in syns)),
-        None,
+    opening = [s for s in connection.segments if s.flags & SYN]
+    syns = tuple(s for s in opening if s.side == client and not s.flags & ACK and not s.icmp)
+    syn_ack = next((s for s in opening if s.side != client and s.flags & ACK), None)
+    quoted = [s for s in connection.segments if s.icmp]
+    icmp = next((s for s in quoted if s.icmp in UNREACHABLE and any(s.seq == y.seq for y in syns)), None)
+    talked = (
+        any(not s.flags & (SYN | RST) and not s.icmp for s in connection.segments)
+        or sum(connection.packets) > len(connection.segments) - len(quoted)
     )
-    kept = [s for s in connection.segments if not s.icmp]
-    talked = any(not s.flags & (SYN | RST) for s in kept) or sum(connection.packets) > len(kept)
     up: bool | None = None
     if syn_ack is not None or talked:
         up = True
@@ -132,10 +132,13 @@ def _head_gap(connection: Connection, side: int, base: int) -> Gap | None:
 
 def _reset_gap(connection: Connection, side: int, base: int) -> Gap | None:
     """Bytes of a side that only a RST shows: its own stands behind them, or the other one's acknowledges them."""
+    resets = [s for s in connection.segments if s.flags & RST]
+    if not resets:
+        return None
     length = _length(connection, side)
     closed = any(s.side == side and s.flags & FIN for s in connection.segments)
-    for s in connection.segments:
-        if s.icmp or s.flags & SYN or not s.flags & RST or (s.side != side and not s.flags & ACK):
+    for s in resets:
+        if s.icmp or s.flags & SYN or (s.side != side and not s.flags & ACK):
             continue
         beyond = ((s.seq if s.side == side else s.ack) - base - length - closed) & 0xFFFFFFFF
         # One more than the bytes is a FIN that was not captured.
@@ -157,9 +160,10 @@ def _closed_unseen(connection: Connection, side: int) -> bool:
         return False
     length = _length(connection, side)
     beyond = (base + length + 1) & 0xFFFFFFFF
+    after = [s for s in connection.segments if beyond in (s.seq, s.ack)]
     return any(
         s.seq == beyond if s.side == side else s.flags & ACK and s.ack == beyond
-        for s in connection.segments
+        for s in after
         if not s.icmp and not s.flags & SYN and (length or s.side != side or not s.flags & RST)
     )
 

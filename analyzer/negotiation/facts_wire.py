@@ -6,6 +6,7 @@ A member that the message or the capture does not have is left out.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.faults import offer_whole
@@ -40,6 +41,32 @@ _SMB1_MODE = (
 )
 
 
+class _Names(NamedTuple):
+    """The names of facts that both directions have. capabilities, ids: with the bit or context type of each."""
+
+    sign_enabled: str
+    sign_required: str
+    capabilities: tuple[tuple[str, int], ...]
+    types: str
+    ids: tuple[tuple[int, str], ...]
+    netname: str | None
+
+
+def _names(side: str, *, netname: bool) -> _Names:
+    context = f"{side}.smb2.negotiate_context"
+    return _Names(
+        f"{side}.smb2.sec_mode.sign_enabled",
+        f"{side}.smb2.sec_mode.sign_required",
+        tuple((f"{side}.smb2.capabilities.{name}", bit) for name, bit in _CAPABILITIES),
+        f"{context}.type",
+        tuple((kind, f"{context}.{name}") for kind, name in _IDS),
+        f"{context}.netname" if netname else None,
+    )
+
+
+_REQUEST, _RESPONSE = _names("request", netname=True), _names("response", netname=False)
+
+
 def wire_facts(story: Story) -> Iterator[Item]:
     """What the last request and its answer say, field by field."""
     request, response = story.request, None if story.superseded else story.response
@@ -70,11 +97,11 @@ def _request(placed: Placed) -> Iterator[Item]:
             yield "request.smb2.dialect", list(body.dialects)
         yield from _optional("request.smb2.dialect_count", body.dialect_count)
         yield from _optional("request.smb2.buffer_code", body.structure_size)
-        yield from _mode("request", body.security_mode)
-        yield from _capabilities("request", body.capabilities)
+        yield from _mode(_REQUEST, body.security_mode)
+        yield from _capabilities(_REQUEST, body.capabilities)
         if body.contexts is not None and message.complete:
             yield from _optional("request.smb2.negotiate_context.count", body.context_count)
-            yield from _contexts("request", body.contexts)
+            yield from _contexts(_REQUEST, body.contexts)
 
 
 def _response(placed: Placed) -> Iterator[Item]:
@@ -95,13 +122,13 @@ def _response(placed: Placed) -> Iterator[Item]:
     if isinstance(body, smb2.NegotiateResponse):
         yield from _optional("response.smb2.dialect", body.dialect)
         yield from _optional("response.smb2.buffer_code", body.structure_size)
-        yield from _mode("response", body.security_mode)
-        yield from _capabilities("response", body.capabilities)
+        yield from _mode(_RESPONSE, body.security_mode)
+        yield from _capabilities(_RESPONSE, body.capabilities)
         yield from _optional("response.smb2.max_trans_size", body.max_transact_size)
         yield from _optional("response.smb2.max_read_size", body.max_read_size)
         yield from _optional("response.smb2.max_write_size", body.max_write_size)
         if body.contexts is not None and message.complete:
-            yield from _contexts("response", body.contexts)
+            yield from _contexts(_RESPONSE, body.contexts)
     token = body.token if isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) else None
     if token is not None and token.mech_types:
         yield "response.spnego.MechType", list(token.mech_types)
@@ -112,24 +139,24 @@ def _optional(name: str, value: int | None) -> Iterator[Item]:
         yield name, value
 
 
-def _mode(side: str, mode: int | None) -> Iterator[Item]:
+def _mode(names: _Names, mode: int | None) -> Iterator[Item]:
     if mode is not None:
-        yield f"{side}.smb2.sec_mode.sign_enabled", bool(mode & constants.SIGNING_ENABLED)
-        yield f"{side}.smb2.sec_mode.sign_required", bool(mode & constants.SIGNING_REQUIRED)
+        yield names.sign_enabled, bool(mode & constants.SIGNING_ENABLED)
+        yield names.sign_required, bool(mode & constants.SIGNING_REQUIRED)
 
 
-def _capabilities(side: str, capabilities: int | None) -> Iterator[Item]:
+def _capabilities(names: _Names, capabilities: int | None) -> Iterator[Item]:
     if capabilities is not None:
-        for name, bit in _CAPABILITIES:
-            yield f"{side}.smb2.capabilities.{name}", bool(capabilities & bit)
+        for name, bit in names.capabilities:
+            yield name, bool(capabilities & bit)
 
 
-def _contexts(side: str, contexts: Sequence[Context]) -> Iterator[Item]:
-    prefix = f"{side}.smb2.negotiate_context"
-    yield f"{prefix}.type", [context.type for context in contexts]
-    for kind, name in _IDS:
-        if any(context.type == kind for context in contexts):
-            yield f"{prefix}.{name}", [i for c in contexts if c.type == kind for i in c.ids]
+def _contexts(names: _Names, contexts: Sequence[Context]) -> Iterator[Item]:
+    types = [context.type for context in contexts]
+    yield names.types, types
+    for kind, name in names.ids:
+        if kind in types:
+            yield name, [i for c in contexts if c.type == kind for i in c.ids]
     netname = next((c.name for c in contexts if c.type == constants.NETNAME and c.name is not None), None)
-    if side == "request" and netname is not None:
-        yield f"{prefix}.netname", netname
+    if names.netname is not None and netname is not None:
+        yield names.netname, netname

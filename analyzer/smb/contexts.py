@@ -4,6 +4,7 @@ Every type of [MS-SMB2] 2.2.3.1 has the same shape: a few numbers, an array of 1
 for some types a rest. FORMS holds the shapes; an unknown type is kept with its bytes.
 """
 
+import struct
 from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
@@ -49,7 +50,18 @@ class Form(NamedTuple):
     ids: str | None = None
     rest: tuple[str, str, str] | None = None
 
+    def place(self, name: str) -> int:
+        """Where a member of Context stands in `fixed`, behind its end where it does not."""
+        names = self.fixed.names
+        return names.index(name) if name in names else len(names)
 
+    @property
+    def whole(self) -> bool:
+        """Whether its bytes say more than its members do."""
+        return self.rest is not None and self.rest[0] != "salt"
+
+
+_HEAD = struct.Struct("<HH")
 _NOTHING = Layout()
 _COMPRESSION_FLAGS = ((_PREFIX + "comp_alg_flags.chained", 0x00000001),)
 FORMS: dict[int, Form] = {
@@ -85,6 +97,25 @@ FORMS: dict[int, Form] = {
 UNKNOWN = Form(_NOTHING, None, ("data", HEX, "smb2.unknown"))
 
 
+class _Reader(NamedTuple):
+    """A form as it is read: its layout, where the members of Context stand in it, and Form.whole."""
+
+    fixed: Layout
+    count_at: int
+    salt_at: int
+    flags_at: int
+    whole: bool
+
+
+def _reader(form: Form) -> _Reader:
+    count_at, salt_at, flags_at = map(form.place, ("id_count", "salt_length", "flags"))
+    return _Reader(form.fixed, count_at, salt_at, flags_at, form.whole)
+
+
+_READERS = {kind: _reader(form) for kind, form in FORMS.items()}
+_UNKNOWN_READER = _reader(UNKNOWN)
+
+
 def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | None:
     """The context whose header stands at `at`, reading nothing at or after `end`.
 
@@ -93,31 +124,34 @@ def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | No
     """
     if at + 4 > end:
         return None
-    kind, length = numbers(data, at, 2)
-    form = FORMS.get(kind, UNKNOWN)
+    kind, length = _HEAD.unpack_from(data, at)
+    fixed, count_at, salt_at, flags_at, whole = _READERS.get(kind, _UNKNOWN_READER)
     start = at + HEADER_SIZE
-    whole = keep or (form.rest is not None and form.rest[0] != "salt")
-    content = data[start : min(start + length, end)] if whole else b""
-    values = dict(zip(form.fixed.names, form.fixed.read(data, start, end), strict=True))
-    count = values.get("id_count")
-    place = start + form.fixed.size
+    content = data[start : min(start + length, end)] if keep or whole else b""
+    if not fixed.size:
+        name = None
+        if kind == constants.NETNAME and len(content) == length:
+            name = content.decode("utf-16-le", "replace")
+        return Context(at, kind, length, content, None, (), None, None, None, name)
+    values = (*fixed.read(data, start, end), None)
+    last = len(values) - 1
+    count, salt_length = values[min(count_at, last)], values[min(salt_at, last)]
+    place = start + fixed.size
     ids = numbers(data, place, count, end) if count else ()
-    salt = name = None
-    salt_length = values.get("salt_length")
-    if salt_length is not None and place + 2 * (count or 0) + salt_length <= end:
+    salt = None
+    if salt_length is not None:
         place += 2 * (count or 0)
-        salt = data[place : place + salt_length]
-    if kind == constants.NETNAME and len(content) == length:
-        name = content.decode("utf-16-le", "replace")
-    return Context(at, kind, length, content, count, ids, salt_length, salt, values.get("flags"), name)
+        if place + salt_length <= end:
+            salt = data[place : place + salt_length]
+    return Context(at, kind, length, content, count, ids, salt_length, salt, values[min(flags_at, last)])
 
 
 def demanded(context: Context) -> int:
     """Bytes that the context's own numbers demand of its data; its length where it has none."""
-    form = FORMS.get(context.type, UNKNOWN)
-    if form.rest is not None and form.rest[0] != "salt":
+    reader = _READERS.get(context.type, _UNKNOWN_READER)
+    if reader.whole:
         return context.data_length
-    return form.fixed.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
+    return reader.fixed.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
 
 
 def walk(
@@ -143,34 +177,34 @@ def walk(
         fault(Kind.MISALIGNED, offset, f"contexts at {offset}, not a multiple of 8")
     at = offset
     seen: set[int] = set()
+    there = len(data)
     for index in range(count):
         at += -at % 8
-        if at + HEADER_SIZE > size:
+        start = at + HEADER_SIZE
+        if start > size:
             fault(Kind.COUNT_OVERRUNS, at, f"{count} contexts announced, {index} found")
             return tuple(found), faults
-        context = decode(data, at, len(data) if at + HEADER_SIZE > len(data) else _end(data, at))
+        bound = there if start > there else min(start + _HEAD.unpack_from(data, at)[1], there)
+        context = decode(data, at, bound)
         if context is None:
             return tuple(found), faults
         found.append(context)
-        end = at + HEADER_SIZE + context.data_length
-        name = constants.label(context.type, constants.CONTEXT_TYPES)
-        if context.type in seen and context.type in FORMS:
-            fault(Kind.DUPLICATE, at, f"{name} stands twice")
-        seen.add(context.type)
+        kind, length = context.type, context.data_length
+        end = start + length
+        if kind in seen and kind in FORMS:
+            fault(Kind.DUPLICATE, at, f"{_name(kind)} stands twice")
+        seen.add(kind)
         if end > size:
-            fault(Kind.COUNT_OVERRUNS, at, f"{name}: {context.data_length} bytes, room for {size - at - 8}")
+            fault(Kind.COUNT_OVERRUNS, at, f"{_name(kind)}: {length} bytes, room for {size - at - 8}")
             return tuple(found), faults
-        form = FORMS.get(context.type, UNKNOWN)
-        if context.data_length < form.fixed.size:
-            fault(Kind.SHORT, at, f"{name}: {context.data_length} bytes, {form.fixed.size} needed")
-        elif demanded(context) > context.data_length:
-            fault(
-                Kind.COUNT_OVERRUNS, at,
-                f"{name}: its counts need {demanded(context)} bytes, it has {context.data_length}",
-            )  # fmt: skip
-        elif form.ids and context.id_count == 0 and not (response and context.type == constants.COMPRESSION):
-            fault(Kind.EMPTY_LIST, at, f"{name}: no algorithm")
-        if end > len(data):
+        form = FORMS.get(kind, UNKNOWN)
+        if length < form.fixed.size:
+            fault(Kind.SHORT, at, f"{_name(kind)}: {length} bytes, {form.fixed.size} needed")
+        elif (needed := demanded(context)) > length:
+            fault(Kind.COUNT_OVERRUNS, at, f"{_name(kind)}: its counts need {needed} bytes, it has {length}")
+        elif form.ids and context.id_count == 0 and not (response and kind == constants.COMPRESSION):
+            fault(Kind.EMPTY_LIST, at, f"{_name(kind)}: no algorithm")
+        if end > there:
             return tuple(found), faults
         at = end
     rest = size - (at + -at % 8)
@@ -179,10 +213,8 @@ def walk(
     return tuple(found), faults
 
 
-def _end(data: bytes, at: int) -> int:
-    """Where the data of the context at `at` ends, by its length and by the capture."""
-    length = numbers(data, at, 2)[1]
-    return min(at + HEADER_SIZE + length, len(data))
+def _name(kind: int) -> str:
+    return constants.label(kind, constants.CONTEXT_TYPES)
 
 
 def walk_by_content(data: bytes, offset: int, count: int) -> tuple[Context, ...]:

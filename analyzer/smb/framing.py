@@ -16,9 +16,9 @@ from typing import NamedTuple
 from analyzer.smb import constants
 
 HEADER_SIZE = 4
-_MAGICS = (
-    constants.SMB2_MAGIC, constants.SMB1_MAGIC, constants.ENCRYPTED_MAGIC, constants.COMPRESSED_MAGIC
-)  # fmt: skip
+_MAGICS = frozenset(
+    (constants.SMB2_MAGIC, constants.SMB1_MAGIC, constants.ENCRYPTED_MAGIC, constants.COMPRESSED_MAGIC)
+)
 # The lengths that the other packet types may have. RFC 1002 4.3.2 to 4.3.6
 _LENGTHS = {
     constants.SESSION_REQUEST: (2, 256),
@@ -92,8 +92,14 @@ def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator
 
 def _frame(data: bytes, at: int, start: int) -> Frame | None:
     """The packet whose header stands at `at` of a run, None where none can stand."""
-    head = data[at : at + HEADER_SIZE]
-    kind = head[0]
+    kind = data[at]
+    begin = at + HEADER_SIZE
+    if kind == constants.SESSION_MESSAGE and data[begin : begin + 4] in _MAGICS:
+        length = int.from_bytes(data[at + 1 : begin], "big")
+        if length >= 4:
+            body = data[begin : begin + length]
+            return Frame(start + at, start + begin + length, kind, length, body, len(body) == length)
+    head = data[at:begin]
     if kind != constants.SESSION_MESSAGE and kind not in _LENGTHS:
         return None
     if len(head) < HEADER_SIZE:

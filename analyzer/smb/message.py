@@ -198,43 +198,56 @@ def _smb2_messages(frame: Frame) -> list[Message]:
 
 def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Message, int | None]:
     """The command at `offset` of the packet, and how far behind it the next one begins, if any."""
-    truncated = _truncated(frame, offset)
-    short = () if size >= smb2.HEADER_SIZE else (Anomaly(Kind.SHORT, size, "header", f"{size} bytes"),)
+    truncated = () if frame.complete else _truncated(frame, offset)
     if len(data) < _FLAGS_END:
-        return _message("smb2", frame, offset=offset, anomalies=short + truncated), None
+        return _message("smb2", frame, offset=offset, anomalies=_short_header(size) + truncated), None
     header = smb2.Smb2Header(*smb2.HEADER.read(data, 0))
-    response = bool(header.flags & constants.FLAG_RESPONSE)
+    command, response = header.command, bool(header.flags & constants.FLAG_RESPONSE)
     step = header.next_command or None
-    faults: list[Anomaly] = list(short)
+    found: Sequence[Anomaly] = ()
+    if size < smb2.HEADER_SIZE or header.structure_size != smb2.HEADER_SIZE or step is not None:
+        step, found = _checked_header(header, size, step)
+    body: Body | None = None
+    faults: Sequence[Anomaly] = ()
+    if len(data) >= smb2.HEADER_SIZE:
+        if step is not None:
+            data, size = data[:step], step
+        body, faults = _smb2_body(data, size, header, response=response)
+    # By position: by name it takes as long again as all before it.
+    message = Message(
+        "smb2", frame.at, frame.end, frame.complete, offset, command, response,
+        header.status if response else None, header.message_id,
+        bool(header.flags & constants.FLAG_SIGNED), header.session_id, header, body, (*found, *faults, *truncated),
+        None, None, data if command == constants.NEGOTIATE else b"",
+    )  # fmt: skip
+    return message, step
+
+
+def _short_header(size: int) -> tuple[Anomaly, ...]:
+    return () if size >= smb2.HEADER_SIZE else (Anomaly(Kind.SHORT, size, "header", f"{size} bytes"),)
+
+
+def _checked_header(
+    header: smb2.Smb2Header, size: int, step: int | None
+) -> tuple[int | None, tuple[Anomaly, ...]]:
+    """Where the next command may begin, None where it cannot, and what is wrong with the header."""
+    faults = [*_short_header(size)]
     if header.structure_size != smb2.HEADER_SIZE:
         detail = f"header of {header.structure_size} bytes"
         faults.append(Anomaly(Kind.STRUCTURE_SIZE, 4, "header", detail))
     if step is not None and not smb2.HEADER_SIZE <= step < size:
         faults.append(Anomaly(Kind.OFFSET_OUTSIDE, 20, "header", f"next command at {step} of {size}"))
         step = None
-    body: Body | None = None
-    if len(data) >= smb2.HEADER_SIZE:
-        if step is not None:
-            data, size = data[:step], step
-        body, more = _smb2_body(data, size, header, response=response)
-        faults += more
-    message = _message(
-        "smb2", frame, offset=offset, command=header.command, response=response,
-        status=header.status if response else None, message_id=header.message_id,
-        signed=bool(header.flags & constants.FLAG_SIGNED), session_id=header.session_id,
-        header=header, body=body, anomalies=(*faults, *truncated),
-        data=data if header.command == constants.NEGOTIATE else b"",
-    )  # fmt: skip
-    return message, step
+    return step, tuple(faults)
 
 
 def _smb2_body(
     data: bytes, size: int, header: smb2.Smb2Header, *, response: bool
 ) -> tuple[Body | None, list[Anomaly]]:
     """The body, by command, direction and status; an answer that failed has an error body."""
-    structure_size = number(data, smb2.HEADER_SIZE, 2)
     goes_on = header.command == constants.SESSION_SETUP and header.status == MORE_PROCESSING_REQUIRED
     if response and header.status and not goes_on:
+        structure_size = number(data, smb2.HEADER_SIZE, 2)
         if structure_size is None:
             return None, []                 # cut off: it could be either
         if structure_size == smb2.ERROR_SIZE:

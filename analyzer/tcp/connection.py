@@ -103,6 +103,11 @@ class ByteStream(NamedTuple):
 
     def completed_at(self, start: int, end: int) -> tuple[int, int] | None:
         """(frame.number, time_ns) of the frame that completes the bytes start..end."""
+        if len(self.runs) == 1 and self.runs[0].start <= start < end <= self.runs[0].end:
+            run = self.runs[0]
+            low, high = bisect_left(run.ends, start + 1), bisect_left(run.ends, end)
+            if low == high:
+                return run.frames[low], run.times_ns[low]
         first = max(bisect_right(self.runs, start, key=_start) - 1, 0)
         pieces: list[tuple[int, int]] = []
         for run in self.runs[first : bisect_left(self.runs, end, key=_start)]:
