@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from analyzer.accounts import Account, Chapter, Ledger, Shown, account_of, judged
+from analyzer.accounts import Account, Chapter, Ledger, judged
 from analyzer.alike import Alike, Diagnosed, classes_of, diagnosed_alike, hear
 from analyzer.capture.headers import Decoder
 from analyzer.capture.reader import CaptureReader
@@ -23,10 +23,9 @@ from analyzer.diagnosis.engine import RuleSet, diagnose
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
 from analyzer.negotiation.facts_capture import capture_facts
-from analyzer.negotiation.notice import notice_of
 from analyzer.negotiation.others import Others
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.negotiation.story import Story, tell
+from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Facts
 from analyzer.report.notes import Contents, NoteTaker, link_name, traffic_of
 from analyzer.report.record import (
@@ -36,9 +35,9 @@ from analyzer.report.record import (
     Note,
 )
 from analyzer.smb.fields import fields
-from analyzer.tcp.connection import Connection
 from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.select import LimitReached, SegmentStore, StoreLimits
+from analyzer.telling import MANY, Telling, Wanted, told
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,7 +50,6 @@ if TYPE_CHECKING:
 
 SMB_PORTS = frozenset({139, 445})
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
-MANY = 2048                          # connections of one capture among which alike ones are looked for
 
 
 class Joined(NamedTuple):
@@ -64,42 +62,17 @@ Capture = str | os.PathLike[str] | BinaryIO | Joined
 
 
 class Settings(NamedTuple):
-    """What reading captures depends on. ports: SMB's, None for any; key: of the pseudonyms to report under."""
+    """What reading captures depends on.
+
+    ports: SMB's, None for any; key: of the pseudonyms to report under; jobs: processes that may share one
+    large capture, on which no result depends.
+    """
 
     ports: frozenset[int] | None = SMB_PORTS
     max_connections: int = MAX_CONNECTIONS
     limits: Limits = Limits()
     key: bytes | None = None
-
-
-class Wanted(NamedTuple):
-    """Which connections are reported: those with one of the hosts and one of the streams; empty is all.
-
-    detailed: with their steps and their offer and answer; messages: with their NEGOTIATE messages.
-    records_only: nobody looks at the stories, so that none is told again, and of many alike one is enough.
-    """
-
-    hosts: frozenset[bytes] = frozenset()
-    streams: frozenset[int] = frozenset()
-    detailed: bool = False
-    messages: bool = False
-    records_only: bool = False
-
-    @property
-    def shown(self) -> Shown:
-        """What of each connection is kept for a report."""
-        return Shown(self.detailed, self.messages)
-
-    @property
-    def all_alike(self) -> bool:
-        """Whether connections may be told by their kind. Those that are alike have no messages."""
-        return self.records_only and not (self.hosts or self.streams or self.detailed)
-
-    def takes(self, connection: Connection) -> bool:
-        """Whether a connection is reported."""
-        return (not self.streams or connection.stream in self.streams) and (
-            not self.hosts or any(end.address in self.hosts for end in connection.ends)
-        )
+    jobs: int = 1
 
 
 class Reading(NamedTuple):
@@ -108,25 +81,22 @@ class Reading(NamedTuple):
     name: str
     contents: Contents
     store: SegmentStore
-    ports: frozenset[int] | None
-    pseudonyms: Pseudonyms | None = None
+    settings: Settings
     joined: JoinedReader | None = None
+
+    @property
+    def telling(self) -> Telling:
+        """How its connections are told."""
+        summary = self.contents.summary
+        ports = tuple(SMB_PORTS if self.settings.ports is None else self.settings.ports)
+        return Telling(ports, summary.last_ns or 0, summary.names, self.settings.key)
 
     def stories(self, which: NDArray[np.bool_] | None = None) -> Iterator[Story]:
         """The story of each connection, in order of tcp.stream. May be asked for more than once.
 
         which: only these; one entry for each connection of the store.
         """
-        summary = self.contents.summary
-        ports = tuple(SMB_PORTS if self.ports is None else self.ports)
-        names, connections = summary.names, self.store.connections(which)
-        if self.pseudonyms is not None:
-            from analyzer.rewrite.connections import anonymized
-
-            names = self.pseudonyms.hosts(names)
-            connections = (anonymized(connection, self.pseudonyms) for connection in connections)
-        for connection in connections:
-            yield tell(connection, capture_end_ns=summary.last_ns or 0, ports=ports, names=names)
+        return self.telling.stories(self.store.connections(which))
 
 
 class Unread(NamedTuple):
@@ -173,7 +143,7 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
         tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
         () if joined is None else joined.parts,
     )
-    return Reading(name, contents, store, settings.ports, pseudonyms(settings), joined)
+    return Reading(name, contents, store, settings, joined)
 
 
 def _take(
@@ -232,7 +202,7 @@ class Run:
         if names is not None:
             wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
         teller = _Teller(settings, wanted, self.others, watch)
-        self._told = [teller.told(number, *capture) for number, capture in enumerate(captures)]
+        self._told = [teller.one(number, *capture) for number, capture in enumerate(captures)]
 
     def results(self, rules: RuleSet) -> Iterator[Analyzed]:
         """Every capture, in the order given; its connections are exhausted before the next is asked for."""
@@ -274,7 +244,7 @@ class _Teller:
         self._ledger = Ledger()
         self._watch = watch
 
-    def told(self, number: int, name: str, capture: Capture) -> _Told | Unread:
+    def one(self, number: int, name: str, capture: Capture) -> _Told | Unread:
         """One capture. number: its place in the run."""
         try:
             reading = read(name, capture, self._settings, self._watch)
@@ -283,23 +253,21 @@ class _Teller:
         wanted = self._wanted
         notes, chapter = NoteTaker(), self._ledger.chapter()
         alike, which = self._alike(reading, number, notes)
-        for story in reading.stories(which):
-            notice = notice_of(story)
+        count = reading.store.ends.count if which is None else int(np.count_nonzero(which))
+        jobs = self._settings.jobs if count >= MANY else 1
+        for notice in told(reading.telling, reading.store.portions(which), wanted, chapter, jobs):
             self._others.add(notice.sketch, number)
             notes.add(notice)
-            if wanted.takes(story.connection):
-                chapter.add(account_of(story, notice, wanted.shown))
-        chapter.end()
         stories = None if wanted.records_only else partial(_wanted_stories, reading, wanted)
         return _Told(
-            name, reading.contents, reading.pseudonyms, reading.joined, notes, chapter, alike, stories
+            name, reading.contents, pseudonyms(self._settings), reading.joined, notes, chapter, alike, stories
         )
 
     def _alike(
         self, reading: Reading, number: int, notes: NoteTaker
     ) -> tuple[Alike | None, NDArray[np.bool_] | None]:
         """The connections that are told by their class, and which are not."""
-        plain = reading.pseudonyms is None and reading.joined is None and not reading.contents.summary.names
+        plain = self._settings.key is None and reading.joined is None and not reading.contents.summary.names
         count = reading.store.ends.count
         if not (self._wanted.all_alike and plain and count > MANY):
             return None, None
@@ -311,13 +279,14 @@ class _Teller:
         notes.stories = len(bare.conn)
         first = np.zeros(count, np.bool_)
         first[bare.conn[classes.first]] = True
-        told = {
-            story.connection.stream: account_of(story, notice_of(story), self._wanted.shown)
-            for story in reading.stories(first)
+        accounts = {
+            notice.sketch.stream: account
+            for notice, account in reading.telling.accounts(reading.store.connections(first), self._wanted)
+            if account is not None
         }
         rest = np.ones(count, np.bool_)
         rest[bare.conn] = False
-        return Alike(classes, [told[stream] for stream in bare.stream[classes.first].tolist()]), rest
+        return Alike(classes, [accounts[stream] for stream in bare.stream[classes.first].tolist()]), rest
 
 
 def _wanted_stories(reading: Reading, wanted: Wanted) -> Iterator[Story]:

@@ -20,7 +20,8 @@ from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import Error
 from analyzer.negotiation.others import Shared
-from analyzer.pipeline import Analyzed, Capture, Run, Settings, Wanted, Watch
+from analyzer.pipeline import Analyzed, Capture, Run, Settings, Watch
+from analyzer.telling import Wanted
 
 ENOUGH = 24              # captures for which it pays to start another process
 
@@ -65,7 +66,7 @@ def analyze(
     count = min(jobs, max(1, len(captures) // ENOUGH))
     if count == 1 or not wanted.records_only or any(capture == "-" for _, capture in captures):
         return Run(captures, settings, wanted, watch).results(rules.load())
-    return _shared(captures, rules, settings, wanted, count, watch=watch)
+    return _shared(captures, rules, settings._replace(jobs=1), wanted, count, watch=watch)
 
 
 def _shared(

@@ -8,6 +8,7 @@ the pool and every task in it, and its processes outlive a parent that was kille
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import deque
@@ -150,6 +151,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """The life of a worker: tasks in, outcomes out, until the pipe or the parent ends."""
     # An interrupt from the keyboard reaches every process; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    gc.set_threshold(100_000, 20, 20)                     # as in the main process
     Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:

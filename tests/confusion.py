@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Settings, Wanted, run
+from analyzer.pipeline import SMB_PORTS, Settings, run
+from analyzer.telling import Wanted
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = (ROOT / "sample_pcaps", ROOT.parent / "shared" / "captures" / "lab")

@@ -7,8 +7,9 @@ import struct
 from collections.abc import Sequence
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Settings, Wanted, run
+from analyzer.pipeline import SMB_PORTS, Settings, run
 from analyzer.report.record import ConnectionRecord
+from analyzer.telling import Wanted
 from sample_pcaps import messages as m
 from sample_pcaps.conversation import Conversation, Frame, in_time_order
 from sample_pcaps.peers import ALL_DIALECTS, SESSION, filer, usual_answer, usual_offer, workstation

@@ -8,8 +8,9 @@ import pytest
 
 from analyzer import pipeline
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import Settings, Wanted, run
+from analyzer.pipeline import Settings, run
 from analyzer.report.record import CaptureRecord, ConnectionRecord
+from analyzer.telling import Wanted
 from benchmarks import frames as made
 from benchmarks.inputs import SAMPLES
 

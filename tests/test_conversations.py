@@ -7,8 +7,9 @@ import io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.pipeline import Settings, Wanted, run
+from analyzer.pipeline import Settings, run
 from analyzer.smb.constants import dialect_name
+from analyzer.telling import Wanted
 from tests import strategies
 from tests.fuzz.check import check, rules
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from analyzer import shares
-from analyzer.pipeline import Settings, Wanted
+from analyzer.pipeline import Settings
 from analyzer.shares import Rules, analyze
+from analyzer.telling import Wanted
 
 SAMPLES = Path(__file__).resolve().parents[1] / "sample_pcaps"
 

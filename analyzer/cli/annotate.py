@@ -13,12 +13,13 @@ from analyzer.cli.repeatable import NewFile, Repeatable, refuse_same
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
-from analyzer.pipeline import Settings, Wanted, pseudonyms
+from analyzer.pipeline import Settings, pseudonyms
 from analyzer.pipeline import run as analyze
 from analyzer.report.record import FindingRecord
 from analyzer.report.safe import clean
 from analyzer.rewrite.copy import Mask, copy_capture
 from analyzer.rewrite.notes import FrameNotes
+from analyzer.telling import Wanted
 
 
 def run(words: Sequence[str]) -> int:

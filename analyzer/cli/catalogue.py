@@ -44,9 +44,10 @@ def _diagnose(path: Path, rules: RuleSet, ports: tuple[int, ...]) -> Iterator[Di
     from analyzer import pipeline
     from analyzer.diagnosis.selftest import Diagnosed
     from analyzer.errors import CaptureError
+    from analyzer.telling import Wanted
 
     settings = pipeline.Settings(ports=pipeline.SMB_PORTS | frozenset(ports))
-    for analyzed in pipeline.run([(str(path), path)], rules, settings, pipeline.Wanted()):
+    for analyzed in pipeline.run([(str(path), path)], rules, settings, Wanted()):
         if analyzed.record.error is not None:
             raise CaptureError(analyzed.record.error)
         for diagnosed in analyzed.connections:

@@ -15,11 +15,12 @@ from analyzer.cli.outputs import Outputs
 from analyzer.cli.progress import Reading, watch_of
 from analyzer.diagnosis.engine import Missing
 from analyzer.errors import UsageError
-from analyzer.pipeline import Analyzed, Settings, Wanted, joined_of
+from analyzer.pipeline import Analyzed, Settings, joined_of
 from analyzer.report.record import SEVERITIES, ConnectionRecord
 from analyzer.report.safe import clean
 from analyzer.report.writer import FORMATS, Style
 from analyzer.shares import Rules, analyze
+from analyzer.telling import Wanted
 
 FAIL_ON = ("error", "warning", "never")
 
@@ -66,6 +67,7 @@ def _settings(options: Any) -> Settings:
         options.max_connections or Settings().max_connections,
         arguments.limits(options.max_decompressed),
         arguments.key(options),
+        options.jobs,
     )
 
 

@@ -20,13 +20,14 @@ from analyzer.cli.repeatable import NewFile, Repeatable, refuse_same
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, OutputError, UsageError
-from analyzer.pipeline import Settings, Wanted
+from analyzer.pipeline import Settings
 from analyzer.pipeline import run as analyze
 from analyzer.report.record import ConnectionRecord
 from analyzer.report.safe import clean
 from analyzer.rewrite.choice import Choice, choice_of
 from analyzer.rewrite.fragments import FragmentPlan
 from analyzer.rewrite.spool import FrameSpool
+from analyzer.telling import Wanted
 
 SUFFIXES = (".pcapng", ".pcap", ".ntar", ".cap", ".dmp", ".snoop")
 NEIGHBOURS = 100_000     # connections kept in mind because another one's verdict may rest on them

@@ -1,4 +1,4 @@
-"""Kept rows -> Connection objects, one at a time, in order of tcp.stream.
+"""Kept rows -> portions of connections -> Connection objects, one at a time, in order of tcp.stream.
 
 Everything that can be said of all rows at once is computed with arrays, for a block of
 connections; Python sees a connection only to build its objects.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from analyzer.tcp.connection import ByteStream, Connection, Endpoint, Run, Segme
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.evidence import Evidence, Kept
 from analyzer.tcp.reassembly import Piece, reassemble
-from analyzer.tcp.rows import RowStore
+from analyzer.tcp.rows import NO_PAYLOAD, Rows, RowStore
 from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
@@ -25,13 +26,94 @@ BLOCK = 16384
 _NOTHING = ByteStream((), ())
 
 
-def connections(
+class Portion(NamedTuple):
+    """Some connections with everything that was kept of them. Columns: one entry for each connection.
+
+    rows: theirs, each connection's together; local: the connection of each row, by its place here;
+    arena: what `rows.at` points into; reporters: by frame of an ICMP error, at least those of these rows.
+    """
+
+    rows: Rows
+    local: NDArray[np.int64]
+    arena: bytes | bytearray
+    stream: NDArray[np.int64]
+    v6: NDArray[np.bool_]
+    address: NDArray[np.uint64]
+    port: NDArray[np.uint16]
+    packets: NDArray[np.uint32]
+    base: NDArray[np.uint32]
+    based: NDArray[np.bool_]
+    quoted: NDArray[np.uint32]
+    frames: NDArray[np.int64]
+    times: NDArray[np.int64]
+    horizon: NDArray[np.int64]
+    reporters: Mapping[int, bytes]
+
+    def detached(self) -> Portion:
+        """The same with no more than its own bytes, for another process."""
+        rows = self.rows
+        carrying = np.flatnonzero(rows.present)
+        start, size = rows.at[carrying].astype(np.int64), rows.present[carrying].astype(np.int64)
+        spans = zip(start.tolist(), (start + size).tolist(), strict=True)
+        at = np.full(len(rows.at), NO_PAYLOAD, np.uint32)
+        at[rows.at != NO_PAYLOAD] = 0
+        at[carrying] = np.cumsum(size) - size
+        arena = b"".join([self.arena[begin:end] for begin, end in spans])
+        told = {frame: self.reporters[frame] for frame in rows.frame[rows.icmp != 0].tolist() if frame in self.reporters}
+        return self._replace(rows=rows._replace(at=at), arena=arena, reporters=told)
+
+    def connections(self) -> Iterator[Connection]:
+        """Its connections, in order of tcp.stream."""
+        rows = self.rows
+        kept = Kept.of(rows, self.local, self.base, self.horizon)
+        columns = (
+            rows.frame, rows.time_ns, rows.side, rows.seq, rows.ack,
+            rows.flags, rows.ttl, rows.length, rows.present, rows.icmp,
+        )
+        make = partial(tuple.__new__, Segment)
+        segments: list[Segment] = list(map(make, zip(*(column.tolist() for column in columns), strict=True)))
+        bounds = np.searchsorted(self.local, np.arange(len(self.stream) + 1)).tolist()
+        evidence = kept.evidence()
+        streams = _streams(evidence, self.arena)
+        base = (self.base.reshape(-1) + (evidence.start + 1)) % MODULUS
+        based = self.based.reshape(-1).tolist()
+        bases = [b if known else None for b, known in zip(base.tolist(), based, strict=True)]
+        addresses = self.address.astype(">u8").tobytes()
+        meta = zip(
+            self.stream.tolist(), self.v6.tolist(), self.port.tolist(), kept.initiators().tolist(),
+            self.packets.tolist(), self.frames.tolist(), self.times.tolist(), self.quoted.tolist(),
+            strict=True,
+        )  # fmt: skip
+        for i, (stream, v6, ports, initiator, packets, frame, time, quoted) in enumerate(meta):
+            own = tuple(segments[bounds[i] : bounds[i + 1]])
+            at = 32 * i
+            skip = 0 if v6 else 12
+            yield Connection(
+                stream,
+                (
+                    Endpoint(addresses[at + skip : at + 16], ports[0]),
+                    Endpoint(addresses[at + 16 + skip : at + 32], ports[1]),
+                ),
+                None if initiator < 0 else initiator,
+                own,
+                (next(streams), next(streams)),
+                (packets[0], packets[1]),
+                frame[0],
+                frame[1],
+                time[0],
+                time[1],
+                _reporters(own, self.reporters) if quoted else {},
+                (bases[2 * i], bases[2 * i + 1]),
+            )
+
+
+def portions(
     store: RowStore,
     ends: Ends,
     chosen: NDArray[np.bool_],
     horizon: NDArray[np.int64],
     reporters: Mapping[int, bytes],
-) -> Iterator[Connection]:
+) -> Iterator[Portion]:
     """The chosen connections. horizon: by connection, up to which offset all segments were kept."""
     order = store.order()
     counts = np.bincount(store.rows().conn, minlength=ends.count)
@@ -46,61 +128,13 @@ def connections(
         sizes = counts[numbers]
         local = np.repeat(np.arange(len(numbers)), sizes)
         within = np.arange(len(local)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-        rows = store.rows(order[starts[numbers][local] + within])
-        kept = Kept.of(rows, local, ends.base[numbers], horizon[numbers])
-        yield from _block(kept, store.arena, ends, numbers, reporters)
+        yield Portion(
+            store.rows(order[starts[numbers][local] + within]), local, store.arena,
+            ends.stream[numbers], ends.v6[numbers], ends.address[numbers], ends.port[numbers],
+            ends.packets[numbers], ends.base[numbers], ends.based[numbers], ends.quoted[numbers],
+            ends.frames[numbers], ends.times[numbers], horizon[numbers], reporters,
+        )  # fmt: skip
         first = last
-
-
-def _block(
-    kept: Kept, arena: bytearray, ends: Ends, numbers: NDArray[np.int64], reporters: Mapping[int, bytes]
-) -> Iterator[Connection]:
-    rows = kept.rows
-    columns = (
-        rows.frame, rows.time_ns, rows.side, rows.seq, rows.ack,
-        rows.flags, rows.ttl, rows.length, rows.present, rows.icmp,
-    )
-    make = partial(tuple.__new__, Segment)
-    segments: list[Segment] = list(map(make, zip(*(column.tolist() for column in columns), strict=True)))
-    bounds = np.searchsorted(kept.local, np.arange(len(numbers) + 1)).tolist()
-    evidence = kept.evidence()
-    streams = _streams(evidence, arena)
-    base = (ends.base[numbers].reshape(-1) + (evidence.start + 1)) % MODULUS
-    based = ends.based[numbers].reshape(-1)
-    bases = [b if known else None for b, known in zip(base.tolist(), based.tolist(), strict=True)]
-    addresses = ends.address[numbers].astype(">u8").tobytes()
-    meta = zip(
-        ends.stream[numbers].tolist(),
-        ends.v6[numbers].tolist(),
-        ends.port[numbers].tolist(),
-        kept.initiators().tolist(),
-        ends.packets[numbers].tolist(),
-        ends.frames[numbers].tolist(),
-        ends.times[numbers].tolist(),
-        ends.quoted[numbers].tolist(),
-        strict=True,
-    )
-    for i, (stream, v6, ports, initiator, packets, frame, time, quoted) in enumerate(meta):
-        own = tuple(segments[bounds[i] : bounds[i + 1]])
-        at = 32 * i
-        skip = 0 if v6 else 12
-        yield Connection(
-            stream,
-            (
-                Endpoint(addresses[at + skip : at + 16], ports[0]),
-                Endpoint(addresses[at + 16 + skip : at + 32], ports[1]),
-            ),
-            None if initiator < 0 else initiator,
-            own,
-            (next(streams), next(streams)),
-            (packets[0], packets[1]),
-            frame[0],
-            frame[1],
-            time[0],
-            time[1],
-            _reporters(own, reporters) if quoted else {},
-            (bases[2 * i], bases[2 * i + 1]),
-        )
 
 
 def _reporters(segments: tuple[Segment, ...], reporters: Mapping[int, bytes]) -> dict[int, bytes]:
@@ -108,7 +142,7 @@ def _reporters(segments: tuple[Segment, ...], reporters: Mapping[int, bytes]) ->
     return {frame: reporters[frame] for frame in frames if frame in reporters}
 
 
-def _streams(evidence: Evidence, arena: bytearray) -> Iterator[ByteStream]:
+def _streams(evidence: Evidence, arena: bytes | bytearray) -> Iterator[ByteStream]:
     """The byte stream of each side of each connection, side 0 first."""
     offsets, ends = evidence.offset.tolist(), evidence.end.tolist()
     frames, times = evidence.frame.tolist(), evidence.time_ns.tolist()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
-from analyzer.tcp.assemble import connections
+from analyzer.tcp.assemble import Portion, portions
 from analyzer.tcp.bare import Bare, bare
 from analyzer.tcp.batch import WINDOWS, Batch, inside
 from analyzer.tcp.connection import Connection
@@ -282,13 +282,17 @@ class SegmentStore:
         which: only these; one entry for each connection of `ends`. With ports None, connections
         that were not recognised are left out in either case.
         """
+        for portion in self.portions(which):
+            yield from portion.connections()
+
+    def portions(self, which: NDArray[np.bool_] | None = None) -> Iterator[Portion]:
+        """The same connections, as many at a time as arrays want."""
         count = self.ends.count
         chosen = np.ones(count, np.bool_) if which is None else which.copy()
         if self._recogniser is not None:
             chosen &= self._recogniser.smb(count)
         kept_whole = np.where(self._cut[:count], 0, WINDOWS[self._window])
-        return connections(self._rows, self.ends, chosen, kept_whole, self._reporters)
-
+        return portions(self._rows, self.ends, chosen, kept_whole, self._reporters)
 
     def bare(self) -> Bare | None:
         """The connections that are SYNs and refusals only; None with ports None."""

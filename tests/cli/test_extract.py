@@ -8,8 +8,9 @@ import pytest
 
 from analyzer.cli.extract import _verdict
 from analyzer.cli.main import main
-from analyzer.pipeline import Settings, Wanted, run
+from analyzer.pipeline import Settings, run
 from analyzer.report.record import ConnectionRecord
+from analyzer.telling import Wanted
 from tests.captures import every_capture
 from tests.rewrite.reading import RULES
 

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.pipeline import Settings, Wanted, run
+from analyzer.pipeline import Settings, run
 from analyzer.report.fieldlist import FORMATS as FIELD_FORMATS
 from analyzer.report.fieldlist import Row
 from analyzer.report.writer import FILES, Style
 from analyzer.smb.fields import fields
+from analyzer.telling import Wanted
 from tests.conftest import ROOT
 
 SECONDS = 8.0                    # processor time for one input of at most 1 MB, in this process

@@ -9,12 +9,13 @@ from typing import BinaryIO
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import open_source
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Capture, Settings, Wanted, run
+from analyzer.pipeline import SMB_PORTS, Capture, Settings, run
 from analyzer.report.record import ConnectionRecord
 from analyzer.rewrite.copy import copy_capture
 from analyzer.rewrite.mask import FrameMask
 from analyzer.rewrite.notes import FrameNotes
 from analyzer.rewrite.pseudonym import pseudonyms_of
+from analyzer.telling import Wanted
 
 KEY = b"a key for tests, of some length"
 RULES = load_rules(())
