@@ -9,14 +9,14 @@ from __future__ import annotations
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
 from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from weakref import finalize
 
 from analyzer.negotiation.evidence import evidence
 from analyzer.negotiation.facts import facts
 from analyzer.negotiation.notice import Notice, notice_of
-from analyzer.negotiation.others import Sketch
 from analyzer.negotiation.pairing import is_negotiate
+from analyzer.negotiation.sketch import Sketch
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Value
 from analyzer.report.record import ConnectionRecord, FindingRecord, Frames
@@ -25,6 +25,8 @@ from analyzer.smb.fields import fields
 if TYPE_CHECKING:
     from analyzer.diagnosis.engine import RuleSet, Verdict
     from analyzer.report.fieldlist import Row
+
+Kind = TypeVar("Kind")
 
 BLOCK = 64               # accounts that are put away together: what they share is written once
 IN_MEMORY = 32 << 20     # bytes of accounts; more go to a temporary file
@@ -155,6 +157,25 @@ class Ledger:
     def chapter(self) -> Chapter:
         """Where the accounts of one capture go; each must be ended before the next begins."""
         return Chapter(self)
+
+    def keep(self, value: Kind) -> Kept[Kind]:
+        """Put away something else, between two chapters."""
+        at = self.file.tell()
+        pickle.dump(value, self.file, pickle.HIGHEST_PROTOCOL)
+        return Kept(self, at)
+
+
+class Kept(NamedTuple, Generic[Kind]):
+    """Where something stands in a ledger."""
+
+    ledger: Ledger
+    at: int
+
+    def get(self) -> Kind:
+        """A copy of it."""
+        self.ledger.file.seek(self.at)
+        value: Kind = pickle.load(self.ledger.file)  # noqa: S301 - written by this very run
+        return value
 
 
 class Chapter:

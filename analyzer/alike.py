@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analyzer.accounts import Account
 from analyzer.diagnosis.engine import Verdict
 from analyzer.diagnosis.filters import evidence_filter
-from analyzer.negotiation.others import Others
+from analyzer.negotiation.others import Here, Others
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Facts
 from analyzer.report.record import ConnectionRecord, FindingRecord
@@ -64,18 +64,18 @@ def classes_of(bare: Bare) -> Classes | None:
     return None if len(first) > MOST_KINDS else Classes(bare, number, first)
 
 
-def hear(bare: Bare, others: Others, capture: int) -> None:
-    """Take note, for the others, of the servers that refused."""
+def hear(bare: Bare, here: Here) -> None:
+    """Take note, for the others of a capture, of the servers that refused."""
     servers, counts = np.unique(bare.server[bare.refused], return_counts=True)
     for server, count in zip(servers.tolist(), counts.tolist(), strict=True):
-        others.hear(server.to_bytes(4), capture, count)
+        here.hear(server.to_bytes(4), count)
 
 
-def _kinds(classes: Classes, others: Others, capture: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(kind of each connection, -1 where it is one of its own; one of each kind), once all of the run are known."""
+def _kinds(classes: Classes, here: Here) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(kind of each connection, -1 where it is one of its own; one of each kind), once all of the capture are known."""
     bare = classes.bare
     servers, place = np.unique(bare.server, return_inverse=True)
-    told = [others.told_of(server.to_bytes(4), capture) for server in servers.tolist()]
+    told = [here.told_of(server.to_bytes(4)) for server in servers.tolist()]
     heard = np.array([one.heard for one in told], np.int64)[place] > bare.refused
     came_up = np.cumsum([one.came_up for one in told]) * np.array([one.came_up for one in told], np.int64)
     number = classes.number
@@ -84,7 +84,7 @@ def _kinds(classes: Classes, others: Others, capture: int) -> tuple[NDArray[np.i
     ):  # fmt: skip
         number = number * room + column
     _, first, number = np.unique(number, return_index=True, return_inverse=True)
-    pairs = np.array([int.from_bytes(a) << 32 | int.from_bytes(b) for a, b in others.pairs(capture)], np.uint64)
+    pairs = np.array([int.from_bytes(a) << 32 | int.from_bytes(b) for a, b in here.pairs()], np.uint64)
     known = np.isin(bare.client.astype(np.uint64) << np.uint64(32) | bare.server, pairs)
     kept = ~known[first]
     kept[MOST_KINDS:] = False
@@ -180,10 +180,10 @@ class _Pattern:
         return Diagnosed(record._replace(findings=tuple(found)), None, self._marked.verdict)
 
 
-def diagnosed_alike(alike: Alike, judge: Judge, others: Others, capture: int) -> Iterator[Diagnosed]:
+def diagnosed_alike(alike: Alike, judge: Judge, others: Others, here: Here) -> Iterator[Diagnosed]:
     """The connections of all classes, in order of tcp.stream."""
     classes = alike.classes
-    kind, first = _kinds(classes, others, capture)
+    kind, first = _kinds(classes, here)
     members = _Members(classes.bare)
     by_first = np.sort(classes.first)
     frames = {
@@ -199,7 +199,7 @@ def diagnosed_alike(alike: Alike, judge: Judge, others: Others, capture: int) ->
     ascending = np.sort(first)
     for at, member in zip(ascending.tolist(), members.of(ascending), strict=True):
         own = account(at, member)
-        marked = judge(own, {**own.facts, **dict(others.facts(own.sketch, capture)), **MARKS})
+        marked = judge(own, {**own.facts, **dict(others.facts(own.sketch, here)), **MARKS})
         patterns[kinds[at]] = _Pattern(marked, member.frames)
     for at, member in enumerate(members.of(np.arange(len(kinds)))):
         pattern = patterns.get(kinds[at])
@@ -207,7 +207,7 @@ def diagnosed_alike(alike: Alike, judge: Judge, others: Others, capture: int) ->
             yield pattern.on(member)
         else:
             own = account(at, member)
-            yield judge(own, own.facts | dict(others.facts(own.sketch, capture)))
+            yield judge(own, own.facts | dict(others.facts(own.sketch, here)))
 
 
 def _dotted(address: int) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 import numpy as np
 
-from analyzer.accounts import Account, Chapter, Ledger, judged
+from analyzer.accounts import Account, Chapter, Kept, Ledger, judged
 from analyzer.alike import Alike, Diagnosed, classes_of, diagnosed_alike, hear
 from analyzer.capture.headers import Decoder
 from analyzer.capture.reader import CaptureReader
@@ -23,7 +23,7 @@ from analyzer.diagnosis.engine import RuleSet, diagnose
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
 from analyzer.negotiation.facts_capture import capture_facts
-from analyzer.negotiation.others import Others
+from analyzer.negotiation.others import Here, Others
 from analyzer.negotiation.pairing import is_negotiate
 from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Facts
@@ -187,17 +187,19 @@ def run(
 class Run:
     """Captures that were read, before the first verdict: what other runs know of them may still come in.
 
-    others: what their connections say about each other.
+    others: what ties them together. several: there are further runs, which share what they know with this one.
     """
 
     def __init__(
         self,
-        captures: Iterable[tuple[str, Capture]],
+        captures: Sequence[tuple[str, Capture]],
         settings: Settings,
         wanted: Wanted,
         watch: Watch | None = None,
+        *,
+        several: bool = False,
     ) -> None:
-        self.others = Others()
+        self.others = Others(several=several or len(captures) > 1)
         names = pseudonyms(settings)
         if names is not None:
             wanted = wanted._replace(hosts=frozenset(map(names.address, wanted.hosts)))
@@ -206,22 +208,23 @@ class Run:
 
     def results(self, rules: RuleSet) -> Iterator[Analyzed]:
         """Every capture, in the order given; its connections are exhausted before the next is asked for."""
-        for number, one in enumerate(self._told):
+        for one in self._told:
             if isinstance(one, Unread):
                 yield Analyzed(_unread_record(one), None, ())
                 continue
+            here = one.here.get()
             yield Analyzed(
-                _capture_record(one, self.others, number, rules),
+                _capture_record(one, here, rules),
                 one.contents.summary.cut,
-                _connections(one, self.others, number, rules),
+                _connections(one, self.others, here, rules),
             )
 
 
 class _Told(NamedTuple):
     """A capture whose stories were told.
 
-    accounts: of the connections to report; alike: those that are told by their class; stories: tells those to
-    report again, in the same order, None where nobody looks at them.
+    accounts: of the connections to report; alike: those that are told by their class; here: what all say about
+    each other; stories: tells those to report again, in the same order, None where nobody looks at them.
     """
 
     name: str
@@ -230,7 +233,8 @@ class _Told(NamedTuple):
     joined: JoinedReader | None
     notes: NoteTaker
     accounts: Chapter
-    alike: Alike | None
+    alike: Kept[Alike | None]
+    here: Kept[Here]
     stories: Callable[[], Iterator[Story]] | None
 
 
@@ -251,20 +255,23 @@ class _Teller:
         except CaptureError as error:
             return Unread(name, str(error))
         wanted = self._wanted
-        notes, chapter = NoteTaker(), self._ledger.chapter()
-        alike, which = self._alike(reading, number, notes)
+        notes, here = NoteTaker(), Here(number)
+        alike, which = self._alike(reading, here, notes)
+        kept = self._ledger.keep(alike)
+        chapter = self._ledger.chapter()
         count = reading.store.ends.count if which is None else int(np.count_nonzero(which))
         jobs = self._settings.jobs if count >= MANY else 1
         for notice in told(reading.telling, reading.store.portions(which), wanted, chapter, jobs):
-            self._others.add(notice.sketch, number)
+            self._others.add(notice.sketch, here)
             notes.add(notice)
         stories = None if wanted.records_only else partial(_wanted_stories, reading, wanted)
         return _Told(
-            name, reading.contents, pseudonyms(self._settings), reading.joined, notes, chapter, alike, stories
-        )
+            name, reading.contents, pseudonyms(self._settings), reading.joined, notes, chapter, kept,
+            self._ledger.keep(here), stories,
+        )  # fmt: skip
 
     def _alike(
-        self, reading: Reading, number: int, notes: NoteTaker
+        self, reading: Reading, here: Here, notes: NoteTaker
     ) -> tuple[Alike | None, NDArray[np.bool_] | None]:
         """The connections that are told by their class, and which are not."""
         plain = self._settings.key is None and reading.joined is None and not reading.contents.summary.names
@@ -275,7 +282,7 @@ class _Teller:
         classes = None if bare is None else classes_of(bare)
         if bare is None or classes is None:
             return None, None
-        hear(bare, self._others, number)
+        hear(bare, here)
         notes.stories = len(bare.conn)
         first = np.zeros(count, np.bool_)
         first[bare.conn[classes.first]] = True
@@ -294,7 +301,7 @@ def _wanted_stories(reading: Reading, wanted: Wanted) -> Iterator[Story]:
 
 
 def _connections(
-    one: _Told, others: Others, number: int, rules: RuleSet
+    one: _Told, others: Others, here: Here, rules: RuleSet
 ) -> Iterator[Diagnosed]:
     """The connections of a capture, judged, in order of tcp.stream."""
 
@@ -309,16 +316,17 @@ def _connections(
         return Diagnosed(record, None, verdict)
 
     singly = (
-        judge(account, account.facts | dict(others.facts(account.sketch, number))) for account in one.accounts
+        judge(account, account.facts | dict(others.facts(account.sketch, here))) for account in one.accounts
     )
     if one.stories is not None:
         return (
             diagnosed._replace(story=story)
             for diagnosed, story in zip(singly, one.stories(), strict=True)
         )
-    if one.alike is None:
+    alike = one.alike.get()
+    if alike is None:
         return singly
-    by_class = diagnosed_alike(one.alike, judge, others, number)
+    by_class = diagnosed_alike(alike, judge, others, here)
     return merge(singly, by_class, key=lambda diagnosed: diagnosed.record.stream)
 
 
@@ -326,7 +334,7 @@ def _unread_record(unread: Unread) -> CaptureRecord:
     return CaptureRecord(unread.name, None, 0, None, None, unread.error, (), NO_TRAFFIC)
 
 
-def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) -> CaptureRecord:
+def _capture_record(told: _Told, here: Here, rules: RuleSet) -> CaptureRecord:
     summary = told.contents.summary
     census = told.contents.census
     names = told.pseudonyms
@@ -335,7 +343,7 @@ def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) ->
             (names.address(client), names.address(server)): frame
             for (client, server), frame in census.quic_hosts.items()
         })
-    beside = diagnose(*capture_facts(census, others.pairs(number), empty=not told.notes.stories), rules)
+    beside = diagnose(*capture_facts(census, here.pairs(), empty=not told.notes.stories), rules)
     return CaptureRecord(
         capture=told.name,
         format=summary.format,
@@ -344,7 +352,7 @@ def _capture_record(told: _Told, others: Others, number: int, rules: RuleSet) ->
         last_ns=summary.last_ns,
         error=None,
         notes=(
-            *told.notes.notes(told.contents, others, number),
+            *told.notes.notes(told.contents, here),
             *(Note(finding.rule, finding.summary) for finding in beside.findings),
         ),
         traffic=traffic_of(told.contents),

@@ -82,7 +82,7 @@ def _shared(
     shares = [_Share(tuple(captures[first::count]), rules, settings, wanted) for first in range(count)]
     workers = [_Worker(share) for share in shares[1:]]
     try:
-        own = Run(shares[0].captures, settings, wanted, watch)
+        own = Run(shares[0].captures, settings, wanted, watch, several=True)
         in_force = rules.load()
         known = [own.others.shared(), *(worker.shared() for worker in workers)]
         for number, worker in enumerate(workers, 1):
@@ -155,7 +155,7 @@ def serve() -> None:
     told: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
     share: _Share = told.get()
-    run = Run(share.captures, share.settings, share.wanted)
+    run = Run(share.captures, share.settings, share.wanted, several=True)
     rules = share.rules.load()
     try:
         _say(out, run.others.shared())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from analyzer.negotiation.others import Sketch, sketch_of
+from analyzer.negotiation.sketch import Sketch, sketch_of
 from analyzer.negotiation.story import Story
 
 

@@ -1,7 +1,7 @@
-"""All stories of a run -> what the other connections say about each of them.
+"""All sketches of a run -> what the other connections say about each of them.
 
-A Sketch is what others need of a story. Connections whose TCP never came up leave nothing here, so
-that a scan of a million hosts costs no memory.
+Here has those of one capture, Others what ties captures together. Connections whose TCP never came up leave
+hardly anything, so that a scan of a million hosts costs no memory.
 """
 
 from __future__ import annotations
@@ -11,122 +11,18 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from operator import add
 from typing import NamedTuple
-from zlib import crc32
 
-from analyzer.negotiation.faults import offer_whole
-from analyzer.negotiation.story import Story
+from analyzer.negotiation.sketch import Pair, Sketch
 from analyzer.negotiation.vocabulary import Value
-from analyzer.smb import constants, smb1, smb2
-from analyzer.tcp.connection import Segment
+from analyzer.smb import constants
 
 # Clients that race both ports open the second one a few milliseconds after the first.
 RACE_NS = 1_000_000_000
 SCAN_CONNECTIONS = 3
-SALT = 16            # bytes that two clients do not draw alike by chance
 
 ELSEWHERE = (-1, -1)    # key of any connection of another run
 
 Item = tuple[str, Value]
-Pair = tuple[bytes, bytes]
-
-
-class Print(NamedTuple):
-    """A 3.1.1 NEGOTIATE message by its random salt, and a digest of all it says."""
-
-    salt: bytes
-    digest: int
-
-
-class Sketch(NamedTuple):
-    """One connection, as far as others need it. dialect: 0 where none was selected."""
-
-    stream: int
-    pair: Pair                       # addresses of client and server
-    port: int                        # of the server
-    first_ns: int
-    up: bool                         # TCP is known to have come up
-    heard: bool                      # the server sent something
-    ttl: int | None                  # of the SYN/ACK
-    reset_ttl: int | None            # of the server's RST that refused or ended it
-    client_guid: bytes | None
-    prints: tuple[Print, ...]
-    answered: bool
-    selected: bool
-    went_on: bool                    # SESSION_SETUP or more
-    stayed: bool                     # the server closed first: the client was not done
-    offer: tuple[str, ...]
-    dialect: int
-    smb1_answer: bool
-    newer_contexts: bool
-    zero_guid: bool
-
-
-def sketch_of(story: Story) -> Sketch:
-    """What to tell the others of a story."""
-    final = story.final
-    asked = None if final is None or final.request is None else final.request.message.body
-    answer = None if final is None or final.response is None else final.response.message.body
-    newer = isinstance(asked, smb2.NegotiateRequest) and any(
-        c.type > constants.COMPRESSION for c in asked.contexts or ()
-    )
-    by_server = story.ending is not None and not story.ending.by_client and story.coverage.whole
-    went_on = story.sequel.session.request is not None or story.sequel.encrypted
-    accepted, reset = story.handshake.syn_ack, _reset_by_server(story)
-    return Sketch(
-        stream=story.connection.stream,
-        pair=(story.client.address, story.server.address),
-        port=story.server.port,
-        first_ns=story.connection.first_ns,
-        up=bool(story.handshake.up),
-        heard=bool(story.connection.packets[1 - story.client_side]),
-        ttl=None if accepted is None else accepted.ttl,
-        reset_ttl=None if reset is None else reset.ttl,
-        client_guid=_client_guid(story),
-        prints=_prints(story),
-        answered=any(e.response is not None for e in story.exchanges),
-        selected=final is not None,
-        went_on=went_on,
-        stayed=by_server,
-        offer=_offer(story),
-        dialect=(answer.dialect or 0) if isinstance(answer, smb2.NegotiateResponse) else 0,
-        smb1_answer=isinstance(answer, smb1.NegotiateResponse),
-        newer_contexts=newer,
-        zero_guid=isinstance(answer, smb2.NegotiateResponse) and answer.server_guid == bytes(16),
-    )
-
-
-def _prints(story: Story) -> tuple[Print, ...]:
-    """The whole NEGOTIATE messages that carry a salt. [MS-SMB2] 2.2.3.1.1"""
-    found = []
-    for placed in (story.request, story.response):
-        body = None if placed is None else placed.message.body
-        if placed is None or not placed.message.complete:
-            continue
-        if isinstance(body, smb2.NegotiateRequest | smb2.NegotiateResponse):
-            salt = next((c.salt for c in body.contexts or () if c.salt and len(c.salt) >= SALT), None)
-            if salt is not None:
-                found.append(Print(salt, crc32(placed.message.data[smb2.HEADER_SIZE :])))
-    return tuple(found)
-
-
-def _reset_by_server(story: Story) -> Segment | None:
-    ending = story.ending
-    if ending is not None and ending.reset and not ending.by_client:
-        return ending.segment
-    return story.handshake.refusal
-
-
-def _offer(story: Story) -> tuple[str, ...]:
-    """The dialects of the last request; empty where it was not captured to their end."""
-    request = story.request
-    return story.offered if request is not None and offer_whole(request.message) else ()
-
-
-def _client_guid(story: Story) -> bytes | None:
-    """ClientGuid of the last request; None where it has none, or an empty one (2.0.2 only)."""
-    body = None if story.request is None else story.request.message.body
-    guid = body.client_guid if isinstance(body, smb2.NegotiateRequest) else None
-    return guid if guid and any(guid) else None
 
 
 class _Beside:
@@ -190,13 +86,6 @@ class _Beside:
         )
 
 
-class Shared(NamedTuple):
-    """What one run tells another: clients by their ClientGuid, and the messages seen by their salts."""
-
-    by_guid: dict[tuple[bytes, Pair], _Beside]
-    prints: dict[bytes, set[int]]
-
-
 class Told(NamedTuple):
     """A server: how many connections it answered in some way, and whether one of them came up."""
 
@@ -225,95 +114,134 @@ def _trait(sketch: Sketch) -> _Trait:
     )
 
 
-_NOBODY: dict[Pair, _Beside] = {}
+class Here:
+    """The connections of one capture, indexed by who spoke to whom. capture: its number in the run. Pickles."""
 
+    def __init__(self, capture: int = 0) -> None:
+        self.capture = capture
+        self._by_pair: dict[Pair, _Beside] = {}
+        self._by_server: dict[bytes, _Trait] = {}
+        self._ttl: dict[bytes, int] = {}
+        self._heard: Counter[bytes] = Counter()
 
-class Others:
-    """The connections of a run, indexed by who spoke to whom. Fill it with add(), then ask facts().
-
-    Both take the same time however many connections there are.
-    """
-
-    def __init__(self) -> None:
-        # Between two captures addresses and settings change hands; ClientGuid tells the same client.
-        self._by_pair: dict[int, dict[Pair, _Beside]] = {}
-        self._by_guid: dict[tuple[bytes, Pair], _Beside] = {}
-        self._by_server: dict[tuple[int, bytes], _Trait] = {}
-        self._prints: dict[bytes, set[int]] = {}
-        self._ttl: dict[tuple[int, bytes], int] = {}
-        self._heard: Counter[tuple[int, bytes]] = Counter()
-
-    def add(self, sketch: Sketch, capture: int = 0) -> None:
+    def add(self, sketch: Sketch) -> None:
         """Take note of one connection."""
-        server = (capture, sketch.pair[1])
+        server = sketch.pair[1]
         if sketch.heard:
             self._heard[server] += 1
         if sketch.ttl is not None:
             self._ttl.setdefault(server, sketch.ttl)
         if not sketch.up:
             return
-        for salt, digest in sketch.prints:
-            self._prints.setdefault(salt, set()).add(digest)
-        self._by_pair.setdefault(capture, {}).setdefault(sketch.pair, _Beside()).add(sketch, capture)
-        if sketch.client_guid is not None:
-            self._by_guid.setdefault((sketch.client_guid, sketch.pair), _Beside()).add(sketch, capture)
+        beside = self._by_pair.get(sketch.pair)
+        if beside is None:
+            beside = self._by_pair[sketch.pair] = _Beside()
+        beside.add(sketch, self.capture)
         if sketch.selected:
-            before = self._by_server.get(server, _NO_TRAIT)
-            self._by_server[server] = _Trait(*map(add, before, _trait(sketch)))
+            self._by_server[server] = _Trait(*map(add, self._by_server.get(server, _NO_TRAIT), _trait(sketch)))
 
-    def shared(self) -> Shared:
-        """What runs over other captures must know of this one."""
-        return Shared(self._by_guid, self._prints)
-
-    def learn(self, shared: Shared) -> None:
-        """Take in what another run shares. Each run must learn from every other one, in any order."""
-        for known, beside in shared.by_guid.items():
-            self._by_guid.setdefault(known, _Beside()).merge(beside)
-        for salt, digests in shared.prints.items():
-            self._prints.setdefault(salt, set()).update(digests)
-
-    def hear(self, server: bytes, capture: int, connections: int) -> None:
+    def hear(self, server: bytes, connections: int) -> None:
         """Take note of connections that a server answered and refused. It is what add() notes of these."""
-        self._heard[capture, server] += connections
+        self._heard[server] += connections
 
-    def told_of(self, server: bytes, capture: int) -> Told:
+    def told_of(self, server: bytes) -> Told:
         """What is known of a server."""
-        key = (capture, server)
-        return Told(self._heard.get(key, 0), key in self._ttl or key in self._by_server)
+        return Told(self._heard.get(server, 0), server in self._ttl or server in self._by_server)
 
-    def pairs(self, capture: int) -> Iterator[Pair]:
+    def pairs(self) -> Iterator[Pair]:
         """Clients and servers between which TCP came up."""
-        return iter(self._by_pair.get(capture, ()))
+        return iter(self._by_pair)
 
-    def facts(self, sketch: Sketch, capture: int = 0) -> Iterator[Item]:
-        """What stands under others. for one connection."""
-        key, pair, server = (capture, sketch.stream), sketch.pair, (capture, sketch.pair[1])
-        guid = sketch.client_guid
-        found = (self._by_pair.get(capture, _NOBODY).get(pair), self._by_guid.get((guid, pair)) if guid is not None else None)
-        beside = [one for one in found if one is not None]
-        first_ns = sketch.first_ns
-        yield "others.came_up", any(one.came_up(key, first_ns - RACE_NS) for one in beside)
-        yield "others.raced", any(one.raced(sketch.port, first_ns) for one in beside)
-        yield "others.scanner", self.scanner(pair, capture)
+    def beside(self, pair: Pair) -> _Beside | None:
+        """What a client did at a server."""
+        return self._by_pair.get(pair)
+
+    def scanner(self, pair: Pair) -> bool:
+        """Whether a client probes a server: several unequal offers, each left after its answer."""
+        beside = self._by_pair.get(pair)
+        return beside is not None and beside.scans
+
+    def server_facts(self, sketch: Sketch) -> Iterator[Item]:
+        """What the other connections of its server show."""
+        server = sketch.pair[1]
         yield "others.server_heard", self._heard[server] > sketch.heard
         usual = self._ttl.get(server)
         if usual is not None and sketch.reset_ttl is not None:
             yield "others.reset_elsewhere", sketch.reset_ttl != usual
-        higher = _higher(beside, sketch)
-        yield "others.higher_dialect", higher is not None
-        if higher is not None:
-            yield "others.higher_dialect_name", constants.dialect_name(higher)
         all_here = self._by_server.get(server, _NO_TRAIT)
         own = _trait(sketch) if sketch.up else _NO_TRAIT
         yield "others.server_speaks_smb1", all_here.smb1 > own.smb1
         yield "others.old_contexts_accepted", all_here.old_contexts > own.old_contexts
         yield "others.zero_guid", all_here.zero_guid > own.zero_guid
-        yield "others.altered", any(len(self._prints.get(p.salt, ())) > 1 for p in sketch.prints)
 
-    def scanner(self, pair: Pair, capture: int = 0) -> bool:
-        """Whether a client probes a server: several unequal offers, each left after its answer."""
-        beside = self._by_pair.get(capture, _NOBODY).get(pair)
-        return beside is not None and beside.scans
+
+class Shared(NamedTuple):
+    """What one run tells another: clients by their ClientGuid, and the messages seen by their salts."""
+
+    by_guid: dict[tuple[bytes, Pair], _Beside]
+    prints: dict[bytes, int]
+    altered: set[bytes]
+
+
+class Others:
+    """What ties the captures of all runs together. Fill it with add(), then ask facts().
+
+    Both take the same time however many connections there are. several: there is more than one capture.
+    """
+
+    def __init__(self, *, several: bool = True) -> None:
+        # Between two captures addresses and settings change hands; ClientGuid tells the same client. Within
+        # one it tells nothing that the addresses do not.
+        self._several = several
+        self._by_guid: dict[tuple[bytes, Pair], _Beside] = {}
+        self._prints: dict[bytes, int] = {}              # salt -> digest of the first message with it
+        self._altered: set[bytes] = set()                # salts of messages that say one thing and another
+
+    def add(self, sketch: Sketch, here: Here) -> None:
+        """Take note of one connection of a capture."""
+        here.add(sketch)
+        if not sketch.up:
+            return
+        for salt, digest in sketch.prints:
+            self._note(salt, digest)
+        if self._several and sketch.client_guid is not None:
+            known = (sketch.client_guid, sketch.pair)
+            beside = self._by_guid.get(known)
+            if beside is None:
+                beside = self._by_guid[known] = _Beside()
+            beside.add(sketch, here.capture)
+
+    def _note(self, salt: bytes, digest: int) -> None:
+        if self._prints.setdefault(salt, digest) != digest:
+            self._altered.add(salt)
+
+    def shared(self) -> Shared:
+        """What runs over other captures must know of this one."""
+        return Shared(self._by_guid, self._prints, self._altered)
+
+    def learn(self, shared: Shared) -> None:
+        """Take in what another run shares. Each run must learn from every other one, in any order."""
+        for known, beside in shared.by_guid.items():
+            self._by_guid.setdefault(known, _Beside()).merge(beside)
+        for salt, digest in shared.prints.items():
+            self._note(salt, digest)
+        self._altered |= shared.altered
+
+    def facts(self, sketch: Sketch, here: Here) -> Iterator[Item]:
+        """What stands under others. for one connection of a capture."""
+        key, pair, guid = (here.capture, sketch.stream), sketch.pair, sketch.client_guid
+        found = (here.beside(pair), self._by_guid.get((guid, pair)) if guid is not None else None)
+        beside = [one for one in found if one is not None]
+        first_ns = sketch.first_ns
+        yield "others.came_up", any(one.came_up(key, first_ns - RACE_NS) for one in beside)
+        yield "others.raced", any(one.raced(sketch.port, first_ns) for one in beside)
+        yield "others.scanner", here.scanner(pair)
+        higher = _higher(beside, sketch)
+        yield "others.higher_dialect", higher is not None
+        if higher is not None:
+            yield "others.higher_dialect_name", constants.dialect_name(higher)
+        yield from here.server_facts(sketch)
+        yield "others.altered", any(salt in self._altered for salt, _ in sketch.prints)
 
 
 def _higher(beside: Sequence[_Beside], sketch: Sketch) -> int | None:

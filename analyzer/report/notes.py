@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from analyzer.capture.census import Census
 from analyzer.capture.reader import CaptureSummary
 from analyzer.negotiation.notice import Notice
-from analyzer.negotiation.others import Others, Pair
+from analyzer.negotiation.others import Here
+from analyzer.negotiation.sketch import Pair
 from analyzer.report.record import Note, PortCount, Traffic
 from analyzer.tcp.connection import Endpoint
 from analyzer.tcp.select import LimitReached
@@ -59,15 +60,15 @@ class NoteTaker:
         if notice.negotiates and len(self._pairs) < PAIRS:
             self._pairs[notice.sketch.pair] = None
 
-    def notes(self, contents: Contents, others: Others, capture: int = 0) -> tuple[Note, ...]:
+    def notes(self, contents: Contents, here: Here) -> tuple[Note, ...]:
         """All notes, in a fixed order."""
         return (
             *_reading(contents),
             *_limits(contents),
-            *self._connections(others, capture),
+            *self._connections(here),
         )
 
-    def _connections(self, others: Others, capture: int) -> Iterator[Note]:
+    def _connections(self, here: Here) -> Iterator[Note]:
         if self._one_sided:
             yield Note(
                 "one-sided", f"only one direction of {self._one_sided:,} of {self.stories:,} SMB connections was captured"
@@ -77,7 +78,7 @@ class NoteTaker:
                 "overlap-disagrees",
                 f"{_frames(self._disagreeing)}: bytes differ from those sent before for the same place; the first were used",
             )
-        scanners = [pair for pair in self._pairs if others.scanner(pair, capture)]
+        scanners = [pair for pair in self._pairs if here.scanner(pair)]
         for client, server in scanners[:FRAMES_NAMED]:
             yield Note(
                 "scanner", f"{Endpoint(client, 0).host} probes {Endpoint(server, 0).host} with one offer after another"

@@ -8,7 +8,8 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analyzer.negotiation.others import RACE_NS, SCAN_CONNECTIONS, Sketch, _Beside
+from analyzer.negotiation.others import RACE_NS, SCAN_CONNECTIONS, _Beside
+from analyzer.negotiation.sketch import Sketch
 
 OFFERS = ((), ("SMB 2.1",), ("SMB 2.1", "SMB 3.0"))
 
