@@ -20,7 +20,8 @@ from analyzer.negotiation.story import Story
 from analyzer.negotiation.vocabulary import Facts
 from analyzer.report.record import ConnectionRecord, FindingRecord
 from analyzer.report.record import Frames as FrameNumbers
-from analyzer.tcp.bare import Bare
+from analyzer.tcp.bare import Bare, packed
+from analyzer.tcp.connection import Endpoint, at_port
 
 # Facts that only summaries print, and what stands for them until they are each connection's own.
 MARKS = {"connection.client": "\0c\0", "connection.server": "\0s\0", "connection.server_host": "\0h\0"}
@@ -66,16 +67,40 @@ def classes_of(bare: Bare) -> Classes | None:
 
 def hear(bare: Bare, here: Here) -> None:
     """Take note, for the others of a capture, of the servers that refused."""
-    servers, counts = np.unique(bare.server[bare.refused], return_counts=True)
-    for server, count in zip(servers.tolist(), counts.tolist(), strict=True):
-        here.hear(server.to_bytes(4), count)
+    refused = np.flatnonzero(bare.refused)
+    if not len(refused):
+        return
+    (numbers,) = _numbered((bare.v6[refused], bare.server[refused]))
+    _, first, counts = np.unique(numbers, return_index=True, return_counts=True)
+    for at, count in zip(refused[first].tolist(), counts.tolist(), strict=True):
+        here.hear(bare.address(at, 1), count)
+
+
+def _numbered(*columns: tuple[NDArray[np.bool_], NDArray[np.uint64]]) -> list[NDArray[np.int64]]:
+    """Columns of addresses, each with what says that it is IPv6, as numbers below 2**32 that are equal where they are."""
+    if not any(v6.any() for v6, _ in columns):
+        return [words[:, 1].astype(np.int64) for _, words in columns]
+    whole = np.concatenate([np.column_stack((v6.astype(np.uint64), words)) for v6, words in columns])
+    numbers = np.unique(np.ascontiguousarray(whole).view("V24").ravel(), return_inverse=True)[1]
+    return np.split(numbers.astype(np.int64), np.cumsum([len(v6) for v6, _ in columns])[:-1])
+
+
+def _addresses(found: Sequence[bytes]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+    """Addresses as a column."""
+    words = np.frombuffer(b"".join(address.rjust(16, b"\0") for address in found), ">u8")
+    return np.array([len(address) == 16 for address in found], np.bool_), words.reshape(-1, 2).astype(np.uint64)
 
 
 def _kinds(classes: Classes, here: Here) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """(kind of each connection, -1 where it is one of its own; one of each kind), once all of the capture are known."""
     bare = classes.bare
-    servers, place = np.unique(bare.server, return_inverse=True)
-    told = [here.told_of(server.to_bytes(4)) for server in servers.tolist()]
+    up = list(here.pairs())
+    clients, servers, up_clients, up_servers = _numbered(
+        (bare.v6, bare.client), (bare.v6, bare.server),
+        _addresses([client for client, _ in up]), _addresses([server for _, server in up]),
+    )  # fmt: skip
+    _, one, place = np.unique(servers, return_index=True, return_inverse=True)
+    told = [here.told_of(bare.address(at, 1)) for at in one.tolist()]
     heard = np.array([one.heard for one in told], np.int64)[place] > bare.refused
     came_up = np.cumsum([one.came_up for one in told]) * np.array([one.came_up for one in told], np.int64)
     number = classes.number
@@ -84,76 +109,81 @@ def _kinds(classes: Classes, here: Here) -> tuple[NDArray[np.int64], NDArray[np.
     ):  # fmt: skip
         number = number * room + column
     _, first, number = np.unique(number, return_index=True, return_inverse=True)
-    pairs = np.array([int.from_bytes(a) << 32 | int.from_bytes(b) for a, b in here.pairs()], np.uint64)
-    known = np.isin(bare.client.astype(np.uint64) << np.uint64(32) | bare.server, pairs)
+    known = np.isin(clients << 32 | servers, up_clients << 32 | up_servers)
     kept = ~known[first]
     kept[MOST_KINDS:] = False
     return np.where(known | ~kept[number], -1, number), first[kept]
 
 
 class _Member(NamedTuple):
-    """One connection's own: addresses as numbers and as text, what others know it by, and its frames."""
+    """One connection's own: who it is between, its place in Bare, and its frames."""
 
+    at: int
     stream: int
-    addresses: tuple[int, int]
+    client: str
+    server: str
     ports: list[int]
     times: list[int]
-    ttl: int
     frames: list[int]
 
-    @property
-    def hosts(self) -> tuple[str, str]:
-        client, server = self.addresses
-        return _dotted(client), _dotted(server)
-
     def record(self, of: ConnectionRecord) -> ConnectionRecord:
-        client, server = self.hosts
+        client, server = self.client, self.server
         return of._replace(
-            stream=self.stream, client=f"{client}:{self.ports[0]}", client_host=client,
-            server=f"{server}:{self.ports[1]}", server_host=server,
+            stream=self.stream, client=at_port(client, self.ports[0]), client_host=client,
+            server=at_port(server, self.ports[1]), server_host=server,
             frames=FrameNumbers(self.frames[0], self.frames[-1], None, None),
             first_ns=self.times[0], last_ns=self.times[1],
         )  # fmt: skip
 
-    def account(self, of: Account, frames: list[int]) -> Account:
-        """Its account. of: that of its class; frames: those of the connection which that was told of."""
-        client, server = self.addresses
-        record = self.record(of.record)
-        return Account(
-            of.sketch._replace(
-                stream=self.stream, pair=(client.to_bytes(4), server.to_bytes(4)), first_ns=self.times[0],
-                reset_ttl=None if of.sketch.reset_ttl is None else self.ttl,
-            ),
-            of.facts | {
-                "connection.client": record.client, "connection.server": record.server,
-                "connection.server_host": record.server_host,
-            },
-            {name: tuple([self.frames[frames.index(at)] for at in proof]) for name, proof in of.evidence.items()},
-            record,
-        )  # fmt: skip
-
 
 class _Members:
-    """The connections of a capture's classes, looked at a block at a time."""
+    """The connections of a capture's classes."""
 
     def __init__(self, bare: Bare) -> None:
         self._bare = bare
 
     def of(self, which: NDArray[np.int64]) -> Iterator[_Member]:
-        """These, in the order given, which is ascending."""
+        """These, in the order given, which is ascending; a block is looked at at a time."""
         bare = self._bare
         for begin in range(0, len(which), _BLOCK):
             block = which[begin : begin + _BLOCK]
             low, high = int(bare.bounds[block[0]]), int(bare.bounds[block[-1] + 1])
             frames = bare.frames[low:high].tolist()
+            v6 = bare.v6[block]
             columns = (
-                bare.stream[block].tolist(),
-                zip(bare.client[block].tolist(), bare.server[block].tolist(), strict=True),
-                bare.port[block].tolist(), bare.times[block].tolist(), bare.ttl[block].tolist(),
+                block.tolist(), bare.stream[block].tolist(), _texts(v6, bare.client[block]), _texts(v6, bare.server[block]),
+                bare.port[block].tolist(), bare.times[block].tolist(),
                 (bare.bounds[block] - low).tolist(), (bare.bounds[block + 1] - low).tolist(),
             )  # fmt: skip
-            for stream, addresses, ports, times, ttl, first, end in zip(*columns, strict=True):
-                yield _Member(stream, addresses, ports, times, ttl, frames[first:end])
+            for at, stream, client, server, ports, times, first, end in zip(*columns, strict=True):
+                yield _Member(at, stream, client, server, ports, times, frames[first:end])
+
+    def account(self, member: _Member, of: Account, frames: list[int]) -> Account:
+        """The account of one. of: that of its class; frames: those of the connection which that was told of."""
+        bare, at = self._bare, member.at
+        record = member.record(of.record)
+        return Account(
+            of.sketch._replace(
+                stream=member.stream, pair=(bare.address(at, 0), bare.address(at, 1)), first_ns=member.times[0],
+                reset_ttl=None if of.sketch.reset_ttl is None else int(bare.ttl[at]),
+            ),
+            of.facts | {
+                "connection.client": record.client, "connection.server": record.server,
+                "connection.server_host": record.server_host,
+            },
+            {name: tuple([member.frames[frames.index(at)] for at in proof]) for name, proof in of.evidence.items()},
+            record,
+        )  # fmt: skip
+
+
+def _texts(v6: NDArray[np.bool_], words: NDArray[np.uint64]) -> list[str]:
+    """Addresses as text."""
+    if not v6.any():
+        return [f"{low >> 24}.{low >> 16 & 255}.{low >> 8 & 255}.{low & 255}" for low in words[:, 1].tolist()]
+    return [
+        Endpoint(packed(high, low, v6=long), 0).host
+        for long, (high, low) in zip(v6.tolist(), words.tolist(), strict=True)
+    ]
 
 
 class _Pattern:
@@ -185,30 +215,22 @@ def diagnosed_alike(alike: Alike, judge: Judge, others: Others, here: Here) -> I
     classes = alike.classes
     kind, first = _kinds(classes, here)
     members = _Members(classes.bare)
-    by_first = np.sort(classes.first)
-    frames = {
-        int(classes.number[at]): member.frames
-        for at, member in zip(by_first.tolist(), members.of(by_first), strict=True)
-    }
     number, kinds = classes.number.tolist(), kind.tolist()
+    frames = {number[member.at]: member.frames for member in members.of(np.sort(classes.first))}
 
-    def account(at: int, member: _Member) -> Account:
-        return member.account(alike.accounts[number[at]], frames[number[at]])
+    def account(member: _Member) -> Account:
+        class_ = number[member.at]
+        return members.account(member, alike.accounts[class_], frames[class_])
 
     patterns: dict[int, _Pattern] = {}
-    ascending = np.sort(first)
-    for at, member in zip(ascending.tolist(), members.of(ascending), strict=True):
-        own = account(at, member)
+    for member in members.of(np.sort(first)):
+        own = account(member)
         marked = judge(own, {**own.facts, **dict(others.facts(own.sketch, here)), **MARKS})
-        patterns[kinds[at]] = _Pattern(marked, member.frames)
-    for at, member in enumerate(members.of(np.arange(len(kinds)))):
-        pattern = patterns.get(kinds[at])
+        patterns[kinds[member.at]] = _Pattern(marked, member.frames)
+    for member in members.of(np.arange(len(kinds))):
+        pattern = patterns.get(kinds[member.at])
         if pattern is not None:
             yield pattern.on(member)
         else:
-            own = account(at, member)
+            own = account(member)
             yield judge(own, own.facts | dict(others.facts(own.sketch, here)))
-
-
-def _dotted(address: int) -> str:
-    return f"{address >> 24}.{address >> 16 & 255}.{address >> 8 & 255}.{address & 255}"

@@ -13,6 +13,8 @@ from analyzer.report.record import CaptureRecord, ConnectionRecord
 from analyzer.telling import Wanted
 from benchmarks import frames as made
 from benchmarks.inputs import SAMPLES
+from tests import captures
+from tests.variants import Variant, to_ipv6
 
 
 def capture(path: Path) -> Path:
@@ -44,9 +46,13 @@ def records(path: Path, wanted: Wanted) -> list[tuple[CaptureRecord, list[Connec
     return [(one.record, [each.record for each in one.connections]) for one in found]
 
 
-def test_a_kind_is_told_as_each_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("variant", [lambda capture: capture, to_ipv6])
+def test_a_kind_is_told_as_each_of_it(
+    variant: Variant, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The same records, in the same order, for everything that any report prints."""
     path = capture(tmp_path / "scan.pcap")
+    path.write_bytes(captures.pcap(variant(captures.read(path))))
     singly = records(path, Wanted())
     assert len(singly[0][1]) == 7 * 40
     monkeypatch.setattr(pipeline, "MANY", 3)

@@ -21,7 +21,7 @@ MOST_ROWS = 32           # of one connection
 
 
 class Bare(NamedTuple):
-    """IPv4 connections of SYNs and their refusals, in order of tcp.stream. Side 0 is the client.
+    """Connections of SYNs and their refusals, in order of tcp.stream. Side 0 is the client.
 
     shape: who sent the segments, one after the other: bit i is the side of segment i, and a one stands
     above the last. ttl: of the first RST, 0 without one. frames: of all segments; those of entry i are
@@ -30,8 +30,9 @@ class Bare(NamedTuple):
 
     conn: NDArray[np.int64]          # numbers, as in Ends
     stream: NDArray[np.int64]
-    client: NDArray[np.uint32]       # addresses, host order
-    server: NDArray[np.uint32]
+    v6: NDArray[np.bool_]
+    client: NDArray[np.uint64]       # (n, 2): addresses as SegmentTable has them, upper and lower word
+    server: NDArray[np.uint64]       # (n, 2)
     port: NDArray[np.uint16]         # (n, 2)
     times: NDArray[np.int64]         # (n, 2): of the first and the last segment
     shape: NDArray[np.int64]
@@ -44,6 +45,16 @@ class Bare(NamedTuple):
         """Which ones the server answered: some segment is of side 1."""
         found: NDArray[np.bool_] = self.shape != np.int64(1) << np.diff(self.bounds)
         return found
+
+    def address(self, at: int, side: int) -> bytes:
+        """An end of one connection, 4 or 16 bytes."""
+        high, low = (self.server if side else self.client)[at].tolist()
+        return packed(high, low, v6=bool(self.v6[at]))
+
+
+def packed(high: int, low: int, *, v6: bool) -> bytes:
+    """An address from its words, in network order."""
+    return high.to_bytes(8) + low.to_bytes(8) if v6 else low.to_bytes(4)
 
 
 def bare(store: RowStore, ends: Ends, whole: NDArray[np.bool_]) -> Bare:
@@ -61,7 +72,7 @@ def bare(store: RowStore, ends: Ends, whole: NDArray[np.bool_]) -> Bare:
     plain &= (side == 0) | (distances(rows.ack, base[conn, 0]) == 1)
     sizes = np.bincount(conn, minlength=count)
     fit = whole & (sizes > 0) & (sizes <= MOST_ROWS) & (sizes == ends.packets[:count].sum(axis=1))
-    fit &= (ends.quoted[:count] == 0) & ~ends.v6[:count]
+    fit &= ends.quoted[:count] == 0
     fit[conn[~plain]] = False
     order = store.order()
     starts = np.cumsum(sizes) - sizes
@@ -79,6 +90,6 @@ def bare(store: RowStore, ends: Ends, whole: NDArray[np.bool_]) -> Bare:
     ttl[of[resets]] = rows.ttl[picked[resets]]
     address = ends.address[chosen]
     return Bare(
-        chosen, ends.stream[chosen], address[:, 1].astype(np.uint32), address[:, 3].astype(np.uint32),
+        chosen, ends.stream[chosen], ends.v6[chosen], address[:, :2], address[:, 2:],
         ends.port[chosen], ends.times[chosen], shape, ttl, rows.frame[picked], bounds,
     )  # fmt: skip

@@ -25,8 +25,12 @@ class Endpoint(NamedTuple):
         return str(IPv6Address(self.address))
 
     def __str__(self) -> str:
-        host = self.host
-        return f"[{host}]:{self.port}" if ":" in host else f"{host}:{self.port}"
+        return at_port(self.host, self.port)
+
+
+def at_port(host: str, port: int) -> str:
+    """An address, as text, with a port."""
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
 class Segment(NamedTuple):
