@@ -14,44 +14,102 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-MAX_STEPS = 1000
-"""Records of the longest lane."""
+STEPS = 64
+"""Records that lanes walk before those that have not arrived are divided further."""
+MAX_ROUNDS = 40
+"""Times that this is done. What is too uneven then gains nothing by lanes."""
+FEW = 12
+"""Lanes that are walked one after the other: below, an array operation costs more than it saves."""
 
-Chain = Callable[[NDArray[np.uint8], int], NDArray[np.int64]]
-"""Records from one place on, walked one after the other."""
+Chain = Callable[[NDArray[np.uint8], int, int], NDArray[np.int64]]
+"""The records of a chunk from one place on that begin before another, walked one after the other."""
+
+Guess = Callable[[int], int]
+"""A place a little behind the one given where a record may begin, or -1."""
 
 
 def walk_in_lanes(
-    chunk: NDArray[np.uint8], starts: NDArray[np.int64], header: int, sizes: np.dtype[Any], chain: Chain
+    chunk: NDArray[np.uint8],
+    starts: NDArray[np.int64],
+    header: int,
+    sizes: np.dtype[Any],
+    chain: Chain,
+    guess: Guess | None = None,
 ) -> NDArray[np.int64]:
     """Where the records of a chunk begin whose headers are whole, in order.
 
     starts: ascending; the first is a record, the others are guesses. header: bytes before each frame;
     sizes: a record with the field `size`, bytes of the frame, that reads no further than the header.
+    guess: finds further starts where records turn out to be smaller than elsewhere.
     """
+    if len(chunk) <= header:
+        return chain(chunk, 0, len(chunk))
     every = np.ndarray((len(chunk) - sizes.itemsize + 1,), sizes, buffer=chunk, strides=(1,))["size"]
     last = len(chunk) - header + 1                   # no whole header begins here or later
-    bound = np.append(starts[1:], last)
-    limit = np.minimum(bound, len(every) - 1)
-    at = starts
-    steps = [at]
-    # A lane that has arrived stays at its bound, because the next step only leads beyond it.
-    for step in range(MAX_STEPS):
-        at = np.minimum(at + every[np.minimum(at, limit)] + header, bound)
-        steps.append(at)
-        if not step & 7 and (at == bound).all():
+    stop = min(last, len(every) - 1)                 # where a lane waits that led beyond the chunk
+    found: list[NDArray[np.int64]] = []
+    arrived: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []      # where, and where it should have
+    at = starts[starts < stop]
+    bound = np.append(at[1:], stop)
+    for _ in range(MAX_ROUNDS):
+        if len(at) <= FEW:
             break
+        lanes = _side_by_side(every, at, header, stop)
+        inside = lanes < bound
+        count = np.count_nonzero(inside, axis=0)
+        going = count > STEPS
+        inside[STEPS, going] = False                 # where they go on
+        found.append(lanes[inside])
+        done = np.flatnonzero(~going)
+        final = lanes[count[done] - 1, done]
+        arrived.append((final + every[final] + header, bound[done]))
+        apart = lanes[STEPS, going] - at[going]
+        at, bound = lanes[STEPS, going], bound[going]
+        if guess is not None and len(at):
+            at, bound = _divided(at, bound, apart, guess)
+    for begin, end in zip(at.tolist(), bound.tolist(), strict=True):
+        alone = chain(chunk, begin, end)
+        found.append(alone)
+        arrived.append((alone[-1:] + every[alone[-1:]] + header, np.array([end])))
+    places = np.sort(np.concatenate(found))
+    arrival, due = (np.concatenate(columns) for columns in zip(*arrived, strict=True))
+    wrong = np.flatnonzero((arrival != due) & (due != stop))
+    if len(wrong):
+        # A lane led past the next guess: what is before it is the chain, which goes on alone.
+        first = wrong[np.argmin(due[wrong])]
+        places, begin = places[: np.searchsorted(places, due[first])], int(arrival[first])
     else:
-        return chain(chunk, 0)                       # too uneven to gain anything
-    lanes = np.stack(steps, axis=1)
-    inside = lanes < bound[:, None]
-    final = lanes[np.arange(len(starts)), np.count_nonzero(inside, axis=1) - 1]
-    arrival = final + every[final] + header
-    wrong = arrival[:-1] != starts[1:]
-    if not wrong.any():
-        return lanes[inside]
-    # One lane led past the next guess: what is before it is the chain, which goes on alone.
-    good = int(np.argmax(wrong)) + 1
-    found = lanes[:good][inside[:good]]
-    begin = int(arrival[good - 1])
-    return np.concatenate([found, chain(chunk, begin)]) if begin < last else found
+        begin = int(arrival[np.argmax(due)])
+    return np.concatenate([places, chain(chunk, begin, last)]) if begin < last else places
+
+
+def _side_by_side(
+    every: NDArray[Any], at: NDArray[np.int64], header: int, stop: int
+) -> NDArray[np.int64]:
+    """Where lanes are after 0 to STEPS records, (STEPS + 1, lanes); at `stop` once they led beyond it."""
+    lanes = np.empty((STEPS + 1, len(at)), np.int64)
+    lanes[0] = at
+    # Arrays of one value: numpy adds them in half the time that it takes to look at a number.
+    headers, stops = np.full(len(at), header), np.full(len(at), stop)
+    for before, after in zip(lanes[:-1], lanes[1:], strict=True):
+        np.add(every[before], before, out=after)
+        np.add(after, headers, out=after)
+        np.minimum(after, stops, out=after)
+    return lanes
+
+
+def _divided(
+    at: NDArray[np.int64], bound: NDArray[np.int64], apart: NDArray[np.int64], guess: Guess
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The same lanes with guesses in between, as far apart as each has come in one round."""
+    starts: list[int] = []
+    bounds: list[int] = []
+    for begin, end, step in zip(at.tolist(), bound.tolist(), apart.tolist(), strict=True):
+        starts.append(begin)
+        for target in range(begin + step, end - step // 2, step):
+            place = guess(target)
+            if starts[-1] < place < end:
+                bounds.append(place)
+                starts.append(place)
+        bounds.append(end)
+    return np.array(starts, np.int64), np.array(bounds, np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from typing import NamedTuple
 
@@ -9,15 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.gather import gather
-from analyzer.capture.lanes import walk_in_lanes
+from analyzer.capture.lanes import Guess, walk_in_lanes
 from analyzer.capture.table import Frames
 from analyzer.errors import CaptureError
 
 FILE_HEADER = 24
 
 _LANED = 1 << 20                     # chunks from this size on are walked in lanes
-_LANE_RECORDS = 120
-_FEWEST_LANES = 48                   # below, an array operation costs more than it saves
+_SAMPLE = 1 << 15                    # bytes that tell how large records are
+_LANE_RECORDS = 60
+_FEWEST_LANES = 24                   # below, an array operation costs more than it saves
 _SEARCHED = 4096                     # bytes in which a lane's first record is looked for
 
 MAX_FRAME = 262_144
@@ -80,6 +82,7 @@ class PcapWalker:
         self._form = form
         self._length_at = captured
         self._length = struct.Struct(f"{order}I")
+        self._apart = 0                            # bytes from record to record in the last chunk; 0: not known
         word = np.dtype(f"{order}u4")
         self._word = np.dtype({"names": ["size"], "formats": [word], "offsets": [captured], "itemsize": 16})
         self._record = np.dtype({
@@ -126,21 +129,24 @@ class PcapWalker:
     def _places(self, chunk: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Where records begin whose header is whole, in order."""
         if len(chunk) < _LANED:
-            return self._chain(chunk, 0)
-        starts = self._lane_starts(chunk)
+            return self._chain(chunk, 0, len(chunk))
+        guess = self._guess(chunk)
+        starts = self._lane_starts(chunk, guess)
         if len(starts) < _FEWEST_LANES:
-            return self._chain(chunk, 0)
-        return walk_in_lanes(chunk, starts, self._form.header, self._word, self._chain)
+            return self._chain(chunk, 0, len(chunk))
+        places = walk_in_lanes(chunk, starts, self._form.header, self._word, self._chain, guess)
+        self._apart = len(chunk) // max(len(places), 1)
+        return places
 
-    def _chain(self, chunk: NDArray[np.uint8], begin: int) -> NDArray[np.int64]:
-        """The same from one record on, one after the other."""
+    def _chain(self, chunk: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:
+        """The same from one record on, those that begin before `end`, one after the other."""
         # Nothing is checked in this loop but the end of the chunk, which unpack_from does by itself.
         places: list[int] = []
         append = places.append
         length = self._length.unpack_from
         header = self._form.header
         at = begin + self._length_at
-        data = chunk.data[:max(len(chunk) - header + self._length_at + 4, 0)]
+        data = chunk.data[:max(min(end + self._length_at + 3, len(chunk) - header + self._length_at + 4), 0)]
         try:
             while True:
                 size, = length(data, at)
@@ -150,30 +156,39 @@ class PcapWalker:
             pass
         return np.fromiter(places, np.int64, len(places)) - self._length_at
 
-    def _lane_starts(self, chunk: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The first record, and places further on that look like records, some hundred records apart."""
-        sample = self._chain(chunk[:1 << 16], 0)
+    def _lane_starts(self, chunk: NDArray[np.uint8], guess: Guess) -> NDArray[np.int64]:
+        """The first record, and places further on that look like records, some dozen records apart."""
+        if not self._apart:
+            self._apart = _SAMPLE // max(len(self._chain(chunk, 0, _SAMPLE)), 1)
         # Lanes a power of two apart would share cache sets, hence the odd least distance.
-        apart = max(_LANE_RECORDS * (1 << 16) // max(len(sample), 1), 10_300)
-        high = 0 if self._form.order == ">" else 2
-        stamp = chunk[high:high + 2].tobytes()         # the upper half of the seconds: 18 hours
+        apart = max(_LANE_RECORDS * self._apart, 5_300)
         starts = [0]
         for target in range(apart, len(chunk) - apart, apart):
-            found = self._record_near(chunk, target, stamp, high)
+            found = guess(target)
             if found > starts[-1]:
                 starts.append(found)
         return np.array(starts, np.int64)
 
-    def _record_near(self, chunk: NDArray[np.uint8], target: int, stamp: bytes, high: int) -> int:
-        """A place behind `target` where a record may begin: it and the next have this time; or -1."""
+    def _guess(self, chunk: NDArray[np.uint8]) -> Guess:
+        """Finds places where a record may begin: it and the next have the time of the chunk's first one."""
         header = self._form.header
-        window = chunk[target:target + _SEARCHED].tobytes()
-        at = window.find(stamp)
-        while at >= 0:
-            place = target + at - high
-            size, = self._length.unpack_from(window.ljust(at + 24, b"\0"), at - high + self._length_at)
-            following = place + header + size
-            if following + header <= len(chunk) and chunk[following + high:following + high + 2].tobytes() == stamp:
-                return place
-            at = window.find(stamp, at + 1)
-        return -1
+        length = self._length.unpack_from
+        high = 0 if self._form.order == ">" else 2
+        stamp = chunk[high:high + 2].tobytes()         # the upper half of the seconds: 18 hours
+        # Behind it lengths of less than 16 MB stand; the expression passes over most of what is no record.
+        search = re.compile(re.escape(stamp) + (b".{6}\0...\0" if high == 0 else b".{7}\0...\0"), re.DOTALL).search
+        data = chunk.data
+        last = len(chunk) - header
+
+        def near(target: int) -> int:
+            found = search(data, target, target + _SEARCHED)
+            while found is not None:
+                place = found.start() - high
+                size, = length(data, place + self._length_at)
+                following = place + header + size
+                if size and following <= last and data[following + high:following + high + 2] == stamp:
+                    return place
+                found = search(data, found.start() + 1, target + _SEARCHED)
+            return -1
+
+        return near

@@ -17,6 +17,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pcap, "_LANED", 1)
     monkeypatch.setattr(pcap, "_FEWEST_LANES", 1)
     monkeypatch.setattr(pcap, "_LANE_RECORDS", 3)
+    monkeypatch.setattr(lanes, "STEPS", 5)
+    monkeypatch.setattr(lanes, "FEW", 0)
 
 
 def records(chance: random.Random, count: int, order: str) -> bytes:
@@ -44,7 +46,7 @@ def test_guesses_never_change_the_chain(order: str, extra: int) -> None:
             for at in chance.sample(range(len(body)), 5):
                 body[at] = chance.randrange(256)
         chunk = np.frombuffer(body, np.uint8)
-        assert np.array_equal(walker._places(chunk), walker._chain(chunk, 0))
+        assert np.array_equal(walker._places(chunk), walker._chain(chunk, 0, len(chunk)))
 
 
 @pytest.mark.usefixtures("small")
@@ -54,8 +56,8 @@ def test_lanes_are_found_in_a_sound_capture() -> None:
     data = making.pcap(frames)
     walker = PcapWalker(data[:24])
     chunk = np.frombuffer(data[24:], np.uint8)
-    starts = walker._lane_starts(chunk)
-    chain = walker._chain(chunk, 0)
+    starts = walker._lane_starts(chunk, walker._guess(chunk))
+    chain = walker._chain(chunk, 0, len(chunk))
     assert len(starts) > 50
     assert np.isin(starts, chain).mean() > 0.9
     assert np.array_equal(walker._places(chunk), chain)
@@ -66,12 +68,30 @@ def test_any_guess_will_do(starts: list[int]) -> None:
     walker = PcapWalker(making.pcap([]))
     chunk = np.frombuffer(bytes(4016), np.uint8)
     found = lanes.walk_in_lanes(chunk, np.array(starts, np.int64), 16, walker._word, walker._chain)
-    assert np.array_equal(found, walker._chain(chunk, 0))
+    assert np.array_equal(found, walker._chain(chunk, 0, len(chunk)))
 
 
-def test_an_uneven_division_is_walked_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "MAX_STEPS", 20)
+@pytest.mark.parametrize("rounds", [0, 2, 40])
+def test_an_uneven_division_is_walked_to_its_end(monkeypatch: pytest.MonkeyPatch, rounds: int) -> None:
+    monkeypatch.setattr(lanes, "MAX_ROUNDS", rounds)
+    monkeypatch.setattr(lanes, "FEW", 0)
     walker = PcapWalker(making.pcap([]))
     chunk = np.frombuffer(bytes(4016), np.uint8)
     found = lanes.walk_in_lanes(chunk, np.array([0, 4000], np.int64), 16, walker._word, walker._chain)
     assert len(found) == 251
+
+
+def test_lanes_are_divided_where_records_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lanes, "STEPS", 4)
+    monkeypatch.setattr(lanes, "FEW", 0)
+    walker = PcapWalker(making.pcap([]))
+    chunk = np.frombuffer(bytes(4016), np.uint8)
+    asked: list[int] = []
+
+    def guess(target: int) -> int:
+        asked.append(target)
+        return target + 5 if len(asked) == 9 else target      # the ninth leads astray
+
+    found = lanes.walk_in_lanes(chunk, np.array([0, 1600], np.int64), 16, walker._word, walker._chain, guess)
+    assert np.array_equal(found, walker._chain(chunk, 0, len(chunk)))
+    assert len(asked) > 20
