@@ -13,6 +13,7 @@ from analyzer.capture.census import Census, Counter
 from analyzer.capture.fragments import Reassembler
 from analyzer.capture.gather import distinct
 from analyzer.capture.layers import (
+    ETHERNET,
     IP4,
     IP6,
     IPV4,
@@ -20,7 +21,6 @@ from analyzer.capture.layers import (
     IPV6,
     IPV6_HEADER,
     LINK,
-    PARTIAL,
     QUOTE,
     TCP_HEADER,
     UNSIZED_V6,
@@ -31,6 +31,7 @@ from analyzer.capture.layers import (
     Segments,
 )
 from analyzer.capture.table import PacketTable, SegmentTable
+from analyzer.capture.usual import take_usual
 
 _NESTED = 8                          # datagrams put together from fragments inside such datagrams
 
@@ -63,13 +64,16 @@ class Decoder:
     def decode(self, table: PacketTable) -> SegmentTable:
         """The TCP segments of a chunk, in capture order; data is the chunk's, or a longer copy."""
         chunk = Chunk(table.data, self._peelers)
-        count = table.rows
-        if count:
-            self._note_links(table.link_type)
-            chunk.dispatch(LINK, table.link_type, Rows(
-                np.arange(count, dtype=np.int64), table.start, table.start + table.original,
-                table.start + table.captured, np.full(count, -1, np.int64), np.zeros(count, np.uint32),
-            ))
+        if table.rows:
+            kinds = self._note_links(table.link_type)
+            rows = Rows(
+                np.arange(table.rows), table.start, table.start + table.original, table.start + table.captured,
+                np.full(table.rows, -1), np.zeros(table.rows, np.uint32),
+            )
+            if self._peelers is PEELERS and kinds == [ETHERNET - LINK]:
+                chunk.push(ETHERNET, take_usual(chunk, rows, _TUNNELS))
+            else:
+                chunk.dispatch(LINK, table.link_type, rows)
             chunk.peel()
             for _ in range(_NESTED):
                 if not chunk.fragments or not self._reassembler.complete(chunk):
@@ -79,13 +83,16 @@ class Decoder:
         self._counter.add(chunk, segments, table.first_frame)
         return segments
 
-    def _note_links(self, link_type: NDArray[np.int32]) -> None:
+    def _note_links(self, link_type: NDArray[np.int32]) -> list[int]:
+        """Count frames that are not decoded. Returns the link types that there are."""
         first = int(link_type[0])
         same = bool((link_type == first).all())
-        for kind in [first] if same else distinct(link_type).tolist():
+        kinds = [first] if same else distinct(link_type).tolist()
+        for kind in kinds:
             if LINK + kind not in PEELERS or kind < 0:
                 self.unknown_link_types.add(kind)
                 self.unknown_link_packets += int(np.count_nonzero(link_type == kind))
+        return kinds
 
 
 def _ipv4(chunk: Chunk, rows: Rows) -> None:
@@ -139,31 +146,14 @@ def _ipv6(chunk: Chunk, rows: Rows) -> None:
 
 def _tcp(chunk: Chunk, rows: Rows, *, v6: bool) -> None:
     """Wireshark finds the conversation once 16 bytes are there, before it looks at the header length."""
-    marked = bool(rows.mark.any())
     there = np.minimum(rows.have, rows.end) - rows.at
-    enough = there >= (np.where(rows.mark & QUOTE, 8, 16) if marked else 16)
+    enough = there >= (np.where(rows.mark & QUOTE, 8, 16) if rows.mark.any() else 16)
     if not enough.all():
         which = np.flatnonzero(enough)
         rows, there = rows.take(which), there[which]
     tcp = chunk.gather(rows.at, TCP_HEADER)
     ip = chunk.gather(rows.ip, IPV6_HEADER if v6 else IPV4_HEADER)
-    size = (tcp["offset"] >> 4).astype(np.int64) << 2
-    payload = rows.at + size
-    length = rows.end - payload
-    present = np.maximum(there - size, 0)
-    unsized = length < 0
-    unnumbered = np.zeros(len(size), np.bool_)
-    if marked:
-        unsized |= rows.mark & (PARTIAL | QUOTE) != 0
-        unnumbered = (there < 16) | (rows.mark & UNSIZED_V6 != 0)
-    empty = unsized | (size < 20)
-    if empty.any():
-        length[empty] = 0
-        present[empty] = 0
-        payload[empty] = rows.at[empty]
-    chunk.found.append(Segments(
-        rows.row, v6, ip, tcp, payload, length, present, rows.mark, unnumbered, unsized
-    ))
+    chunk.found.append(Segments.of(rows, v6, ip, tcp, there))
 
 
 PEELERS: dict[int, Peeler] = {
@@ -174,6 +164,9 @@ PEELERS: dict[int, Peeler] = {
     IP4 + 6: lambda chunk, rows: _tcp(chunk, rows, v6=False),
     IP6 + 6: lambda chunk, rows: _tcp(chunk, rows, v6=True),
 }
+
+_TUNNELS = np.zeros(1 << 16, np.bool_)           # ports of datagrams that may hold packets
+_TUNNELS[list(tunnels.UDP_PORTS)] = True
 
 _NONE = np.zeros(0, np.int64)
 _NOTHING = Segments(

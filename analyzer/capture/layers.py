@@ -87,6 +87,28 @@ class Segments(NamedTuple):
     unnumbered: NDArray[np.bool_]
     unsized: NDArray[np.bool_]
 
+    @classmethod
+    def of(
+        cls, rows: Rows, v6: bool, ip: NDArray[Any], tcp: NDArray[Any], there: NDArray[np.int64]
+    ) -> Segments:
+        """Of rows at a TCP header. there: how many bytes of header and payload are captured."""
+        size = (tcp["offset"] >> 4).astype(np.int64) << 2
+        payload = rows.at + size
+        length = rows.end - payload
+        present = np.maximum(there - size, 0)
+        unsized = length < 0
+        if rows.mark.any():
+            unsized |= rows.mark & (PARTIAL | QUOTE) != 0
+            unnumbered = (there < 16) | (rows.mark & UNSIZED_V6 != 0)
+        else:
+            unnumbered = np.zeros(len(size), np.bool_)
+        empty = unsized | (size < 20)
+        if empty.any():
+            length[empty] = 0
+            present[empty] = 0
+            payload[empty] = rows.at[empty]
+        return cls(rows.row, v6, ip, tcp, payload, length, present, rows.mark, unnumbered, unsized)
+
 
 class Fragments(NamedTuple):
     """IP fragments that are wholly captured."""

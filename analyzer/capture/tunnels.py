@@ -28,7 +28,7 @@ from analyzer.capture.layers import (
 
 # The UDP ports under which Wireshark 4.0 looks for a tunnel.
 UDP_TUNNELS = 0x60000
-_PORTS = (1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635)
+UDP_PORTS = (1701, 2152, 3544, 4754, 4789, 4790, 6081, 6635)
 _ICMP_ERRORS = (3, 4, 5, 11, 12)               # RFC 792; 5, a redirect, quotes eight bytes
 _ICMP6_ERRORS = (1, 2, 3, 4)                   # RFC 4443
 
@@ -95,8 +95,8 @@ def _udp(chunk: Chunk, rows: Rows) -> None:
     # Both ports are asked, the lower one first.
     source, destination = header["src"], header["dst"]
     lower, upper = np.minimum(source, destination), np.maximum(source, destination)
-    low_known = np.isin(lower, _PORTS)
-    known = low_known | np.isin(upper, _PORTS)
+    low_known = np.isin(lower, UDP_PORTS)
+    known = low_known | np.isin(upper, UDP_PORTS)
     if known.any():
         which = np.flatnonzero(known)
         chunk.dispatch(UDP_TUNNELS, np.where(low_known, lower, upper)[which], inner.take(which))

@@ -60,8 +60,9 @@ class Ends:
     ) -> None:
         start, end = self.count, self.count + len(rows)
         self.count = end
-        for name in _COLUMNS:
-            setattr(self, name, grown(getattr(self, name), end))
+        if end > len(self.stream):
+            for name in _COLUMNS:
+                setattr(self, name, grown(getattr(self, name), end))
         new = slice(start, end)
         self._number[streams] = np.arange(start, end)
         self.stream[new] = streams
@@ -96,7 +97,8 @@ class Ends:
         flags, length = segments.flags[rows], segments.length[rows]
         np.add.at(self.packets.reshape(-1), own, np.uint32(1))
         np.add.at(self.volume.reshape(-1), own, np.maximum(length, 0))
-        np.bitwise_or.at(self.flags.reshape(-1), own, flags)
+        fresh = np.flatnonzero(flags & ~self.flags.reshape(-1)[own])
+        np.bitwise_or.at(self.flags.reshape(-1), own[fresh], flags[fresh])
         telling = sized(segments)[rows]
         told = np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel()
         sides = np.stack((own, own ^ 1), axis=1).ravel()[told]

@@ -80,7 +80,7 @@ class FlowTable:
             direction=direction,
             seq=segments.seq,
             ack=segments.ack,
-            flags=segments.flags * ~short,
+            flags=segments.flags * ~short if len(segments.unnumbered) else segments.flags,
             counts=sized(segments),
         )
         numbered = np.flatnonzero(flow >= 0)
@@ -106,7 +106,7 @@ class FlowTable:
         source, target = self._endpoints(segments)
         lower, upper = np.minimum(source, target), np.maximum(source, target)
         before = len(self._pairs)
-        addressed = (lower != _NOWHERE) & (upper != _NOWHERE)
+        addressed = upper != _NOWHERE
         adding = addressed & ~short
         if adding.all():
             flow = self._pairs.number(lower, upper, self._max_flows)
@@ -140,8 +140,9 @@ class FlowTable:
             word = np.where(number < 0, _NOWHERE, number.astype(np.uint64) | np.uint64(1 << 47))
             source, target = source.copy(), target.copy()
             source[v6], target[v6] = word[::2], word[1::2]
-        ports = segments.src_port.astype(np.uint64), segments.dst_port.astype(np.uint64)
-        return _endpoint(source, ports[0]), _endpoint(target, ports[1])
+            return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port)
+        shift = np.uint64(16)
+        return (source << shift) | segments.src_port, (target << shift) | segments.dst_port
 
     def _assign(self, rows: Rows, before: int) -> Assignment:
         """Rows of numbered flows; flows from `before` on are new in this chunk."""
@@ -151,8 +152,9 @@ class FlowTable:
         first = _first_rows(flow, np.flatnonzero(flow >= before), before, len(self._pairs))
         self._opener[before : len(self._pairs)] = direction[first]
         # Within the chunk a base only changes in flows where one of these SYNs stands.
-        odd = ((rows.flags & _SYN) != 0) & self._known[slot] & (rows.seq != self._base[slot])
-        if odd.any():
+        odd = np.flatnonzero(rows.flags & _SYN)
+        odd = odd[self._known[slot[odd]] & (rows.seq[odd] != self._base[slot[odd]])]
+        if len(odd):
             reused = np.zeros(len(self._pairs), np.bool_)
             reused[flow[odd]] = True
             self._known[newly[reused[newly >> 1]]] = False
@@ -169,6 +171,9 @@ class FlowTable:
 
     def _set_bases(self, rows: Rows, slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give each side without a base the one its first row here tells. Returns the sides set."""
+        lacking = np.flatnonzero(~(self._known[slot] & self._known[slot ^ 1]))
+        if len(lacking) < len(slot):
+            rows, slot = rows.take(lacking), slot[lacking]
         acks = rows.counts & ((rows.flags & _ACK) != 0)
         side = np.stack((slot, slot ^ 1), axis=1).ravel()
         telling = np.stack((rows.counts, acks), axis=1).ravel() & ~self._known[side]
@@ -235,6 +240,6 @@ def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, en
     return first
 
 
-def _endpoint(address: NDArray[np.uint64], port: NDArray[np.uint64]) -> NDArray[np.uint64]:
+def _endpoint(address: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
     word = (address << np.uint64(16)) | port
     return np.where(address == _NOWHERE, _NOWHERE, word)

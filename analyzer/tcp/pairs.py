@@ -111,19 +111,26 @@ class PairTable:
         """Probe slot after slot, all rows at once. `add`: new pairs claim the empty slot they come to."""
         slots, last = self._slots, len(self._slots) - 1
         found = np.full(len(first), _EMPTY, np.int64)
-        rows = np.arange(len(first))
+        rows: NDArray[np.int64] | None = None            # None: all of them
         at = self._home(first, second)
-        while rows.size:
-            number = slots[at].astype(np.int64)
+        one, two = first, second
+        while len(at):
+            number = slots[at]
             taken = number >= 0
             if add and not taken.all():
-                self._claim(at[~taken], first[rows[~taken]], second[rows[~taken]])
-                number = slots[at].astype(np.int64)
+                free = np.flatnonzero(~taken)
+                self._claim(at[free], one[free], two[free])
+                number = slots[at]
                 taken = number >= 0
-            same = taken & (self._first[number] == first[rows]) & (self._second[number] == second[rows])
+            same = taken & (self._first[number] == one) & (self._second[number] == two)
+            if rows is None:
+                if same.all():
+                    return number.astype(np.int64)
+                rows = np.arange(len(at))
             found[rows[same]] = number[same]
-            onward = taken & ~same
+            onward = np.flatnonzero(taken & ~same)
             rows, at = rows[onward], (at[onward] + 1) & last
+            one, two = first[rows], second[rows]
         return found
 
     def _claim(

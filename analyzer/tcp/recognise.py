@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import gather
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.batch import WINDOWS
 from analyzer.tcp.pairs import grown
@@ -24,6 +25,12 @@ _HEAD = 8                                        # framing and signature
 _SIGNATURES = (0xFE, 0xFF, 0xFD, 0xFC)           # SMB2, SMB1, encrypted, compressed; then "SMB"
 _SMB = b"SMB"
 _SESSION_REQUEST = bytes((0x81, 0x00, 0x00, 0x44, 0x20))     # RFC 1002 4.3.2, two 32-letter names
+_MESSAGE = np.dtype({
+    "names": ["kind", "protocol", "signature", "command1", "command2"],
+    "formats": ["u1", "u1", "S3", "u1", "u2"],
+    "offsets": [0, 4, 5, 8, 16],
+    "itemsize": 18,
+})
 _UNDECIDED, _IS_SMB, _IS_NOT = 0, 1, 2
 _NEVER = np.iinfo(np.int64).max
 
@@ -50,13 +57,15 @@ def starts_message(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[n
 def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these rows begin with an SMB1 or SMB2 NEGOTIATE message."""
     found = np.zeros(len(rows), np.bool_)
-    data = segments.data
-    for signature, command, value in ((0xFF, 4, b"\x72"), (0xFE, 12, b"\x00\x00")):
-        at = _reaching(segments, rows, 4 + command + len(value))
-        start = segments.payload[rows[at]]
-        at = at[(data[start] == 0) & (data[start + 4] == signature)]
-        start = segments.payload[rows[at]]
-        found[at] = _matches(data, start + 5, _SMB) & _matches(data, start + 4 + command, value)
+    at = _reaching(segments, rows, 4 + 4 + 1)
+    head = gather(segments.data, segments.payload[rows[at]], _MESSAGE)
+    which = np.flatnonzero((head["signature"] == _SMB) & (head["protocol"] >= 0xFE) & (head["kind"] == 0))
+    if not len(which):
+        return found
+    at, head = at[which], head[which]
+    older = head["protocol"] == 0xFF
+    reaching = older | (payload_bytes(segments, rows[at]) >= _MESSAGE.itemsize)
+    found[at] = np.where(older, head["command1"] == 0x72, (head["command2"] == 0) & reaching)
     return found
 
 

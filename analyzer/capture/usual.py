@@ -1,0 +1,129 @@
+"""The frames that most captures consist of, taken apart in one go: TCP and UDP over IP on Ethernet, tagged at most once.
+
+What is found is what peeling header by header finds. Everything else is left to that: options and
+fragments of IP, tunnels, frames that end within their headers.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from analyzer.capture.layers import IPV4, IPV4_HEADER, IPV6, IPV6_HEADER, TCP_HEADER, Chunk, Rows, Segments
+
+_ETHERNET = 14
+_TAG = 4                             # bytes of a VLAN tag
+_TAGGED = 0x8100
+
+
+class _Form(NamedTuple):
+    """Headers that stand one after the other.
+
+    words: the same bytes, with two words that tell whether it is this form: under (mask, value) of first and
+    second, or with `datagram` instead of the latter's value, where UDP is in the place of TCP.
+    """
+
+    record: np.dtype[Any]            # what precedes; type, the Ethernet type; ip; tcp
+    words: np.dtype[Any]
+    first: tuple[int, int]
+    second: tuple[int, int]
+    datagram: int
+    before: int                      # bytes from the frame's begin to IP
+    v6: bool
+
+
+def _form(before: int, *, v6: bool) -> _Form:
+    kind, ip = (IPV6, IPV6_HEADER) if v6 else (IPV4, IPV4_HEADER)
+    record = np.dtype([("before", f"V{before - 2}"), ("type", ">u2"), ("ip", ip), ("tcp", TCP_HEADER)])
+    # Ethernet type, version, and for IPv4 the header length. Then for IPv4 flags but "don't fragment",
+    # fragment offset, protocol; for IPv6 the next header.
+    first = ("fffff000", f"{kind:04x}6000") if v6 else ("ffffff00", f"{kind:04x}4500")
+    second = ("0000ff00", "00000600", "00001100") if v6 else ("3fff00ff", "00000006", "00000011")
+    mask, value, mask2, tcp, udp = (int.from_bytes(bytes.fromhex(word), sys.byteorder) for word in (*first, *second))
+    words = np.dtype({
+        "names": ["first", "second"], "formats": ["u4", "u4"], "offsets": [before - 2, before + (4 if v6 else 6)],
+        "itemsize": record.itemsize,
+    })
+    return _Form(record, words, (mask, value), (mask2, tcp), udp, before, v6)
+
+
+_FORM4, _FORM6 = (_form(_ETHERNET, v6=v6) for v6 in (False, True))
+_TAGGED4, _TAGGED6 = (_form(_ETHERNET + _TAG, v6=v6) for v6 in (False, True))
+_TYPE = np.dtype([("type", ">u2")])
+
+
+def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
+    """Put what usual frames hold into the chunk; the frames that are still to be peeled.
+
+    rows: every frame of a chunk, all Ethernet. tunnels: by port number, which datagrams may hold packets.
+    """
+    left = np.ones(len(rows.row), np.bool_)
+    room = np.minimum(rows.end, rows.have) - rows.at
+    whole = room >= _FORM4.record.itemsize
+    which = None if whole.all() else np.flatnonzero(whole)
+    header = chunk.gather(rows.at if which is None else rows.at[which], _FORM4.record)
+    _take(chunk, rows, which, header, _FORM4, tunnels, left)
+    kind = header["type"]
+    for number, forms in ((IPV6, (_FORM6,)), (_TAGGED, (_TAGGED4, _TAGGED6))):
+        other = np.flatnonzero(kind == number)
+        if len(other):
+            other = other if which is None else which[other]
+            for form in forms:
+                fitting = other[room[other] >= form.record.itemsize]
+                _take(chunk, rows, fitting, chunk.gather(rows.at[fitting], form.record), form, tunnels, left)
+    return rows.where(left)
+
+
+def _take(  # noqa: PLR0917 - one step of the above, on its variables
+    chunk: Chunk,
+    rows: Rows,
+    which: NDArray[np.int64] | None,
+    header: NDArray[Any],
+    form: _Form,
+    tunnels: NDArray[np.bool_],
+    left: NDArray[np.bool_],
+) -> None:
+    """Put what frames of one form hold into the chunk and strike them off `left`.
+
+    which: the rows whose headers these are, None: all.
+    """
+    words = header.view(form.words)
+    sound = words["first"] & form.first[0] == form.first[1]
+    second = words["second"] & form.second[0]
+    # A length that leaves no room for TCP, zero among them, has meanings of its own.
+    length = header["ip"]["payload" if form.v6 else "total"].astype(np.int64)
+    length += 40 if form.v6 else 0
+    sound &= length >= form.record.itemsize - form.before
+    segment = np.flatnonzero(sound & (second == form.second[1]))
+    if len(segment):
+        behind = _behind(rows, which, segment, form, length)
+        found = header
+        if len(segment) < len(header):
+            found = header.view(f"V{form.record.itemsize}")[segment].view(form.record)
+        there = np.minimum(behind.have, behind.end) - behind.at
+        chunk.found.append(Segments.of(behind, form.v6, found["ip"], found["tcp"], there))
+        left[behind.row] = False
+    datagram = np.flatnonzero(sound & (second == form.datagram))
+    if len(datagram):
+        source, target = (header["tcp"][port].astype(np.uint16)[datagram] for port in ("src", "dst"))
+        plain = ~(tunnels[source] | tunnels[target])
+        datagram = datagram[plain]
+        behind = _behind(rows, which, datagram, form, length)
+        chunk.datagrams.append((behind, target[plain], source[plain]))
+        left[behind.row] = False
+
+
+def _behind(
+    rows: Rows, which: NDArray[np.int64] | None, chosen: NDArray[np.int64], form: _Form, length: NDArray[np.int64]
+) -> Rows:
+    """Some of the rows, behind their IP headers. length: of header and payload, as IP tells it."""
+    if len(chosen) < len(length):
+        length = length[chosen]
+        which = chosen if which is None else which[chosen]
+    if which is not None:
+        rows = rows.take(which)
+    ip = rows.at + form.before
+    return rows._replace(at=ip + (40 if form.v6 else 20), end=np.minimum(rows.end, ip + length), ip=ip)
