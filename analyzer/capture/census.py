@@ -12,7 +12,7 @@ from analyzer.capture.layers import Chunk
 from analyzer.capture.table import SegmentTable
 
 SMB_PORTS = (139, 445)
-_FOLD = 1 << 20                      # port numbers collected before they are counted
+_FOLD = 1 << 16                      # port numbers collected before they are counted
 
 _SMB = np.dtype({
     # A NetBIOS session header, then the signature; the flags that mark an answer are byte 9 of an

@@ -21,7 +21,7 @@ from analyzer.tcp.rows import NO_PAYLOAD, Rows, RowStore
 from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
-BLOCK = 16384
+BLOCK = 4096
 
 _NOTHING = ByteStream((), ())
 
@@ -128,8 +128,9 @@ def portions(
         sizes = counts[numbers]
         local = np.repeat(np.arange(len(numbers)), sizes)
         within = np.arange(len(local)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+        rows, arena = store.fetch(order[starts[numbers][local] + within])
         yield Portion(
-            store.rows(order[starts[numbers][local] + within]), local, store.arena,
+            rows, local, arena,
             ends.stream[numbers], ends.v6[numbers], ends.address[numbers], ends.port[numbers],
             ends.packets[numbers], ends.base[numbers], ends.based[numbers], ends.quoted[numbers],
             ends.frames[numbers], ends.times[numbers], horizon[numbers], reporters,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.table import SegmentTable
+from analyzer.tcp.arena import Arena
 
 NO_PAYLOAD = 0xFFFF_FFFF          # in `at`: the payload was not kept
 
@@ -43,7 +44,7 @@ _RECORD = np.dtype(
     align=True,
 )
 RECORD_BYTES = _RECORD.itemsize
-_BLOCK = 1 << 16          # rows looked at together when some are dropped
+_BLOCK = 1 << 13          # rows looked at together when some are dropped
 
 
 def _columns(records: NDArray[Any]) -> Rows:
@@ -51,10 +52,10 @@ def _columns(records: NDArray[Any]) -> Rows:
 
 
 class RowStore:
-    """Rows in capture order. Memory: 48 bytes a row and the payload, and an eighth for growing."""
+    """Rows in capture order. Memory: 48 bytes a row, an eighth for growing, and the newest payload."""
 
     def __init__(self) -> None:
-        self.arena = bytearray()
+        self.arena = Arena()
         self._records = bytearray()
 
     def __len__(self) -> int:
@@ -91,36 +92,47 @@ class RowStore:
         new.ttl[:] = segments.ttl[rows]
         self._records += records.tobytes()
         # One after the other: a list of so many views keeps the garbage collector busy.
+        newest = self.arena.newest
         for begin, end in spans:
-            self.arena += view[begin:end]
+            newest += view[begin:end]
+        self.arena.put_away()
 
     def rows(self, numbers: NDArray[np.int64] | None = None) -> Rows:
         """Some of the rows, as copies; None: all of them, as views to be dropped before the next append."""
         records = np.frombuffer(self._records, _RECORD)
         return _columns(records if numbers is None else records[numbers])
 
+    def fetch(self, numbers: NDArray[np.int64]) -> tuple[Rows, bytearray]:
+        """Some of the rows, and what `at` of these points into."""
+        rows = self.rows(numbers)
+        carrying = np.flatnonzero(rows.present)
+        arena, at = self.arena.fetch(rows.at[carrying].astype(np.int64), rows.present[carrying].astype(np.int64))
+        rows.at[carrying] = at
+        return rows, arena
+
     def keep(self, wanted: Callable[[Rows], NDArray[np.bool_]]) -> None:
-        """Drop all other rows and close up the arena, in place. wanted: says of some rows which to keep."""
+        """Drop all other rows and their payload. wanted: says of some rows which to keep."""
         records = np.frombuffer(self._records, _RECORD)
-        kept = used = 0
-        with memoryview(self.arena) as view:
-            for start in range(0, len(records), _BLOCK):
-                block = records[start : start + _BLOCK]
-                block = block[wanted(_columns(block))]
-                columns = _columns(block)
-                sizes = columns.present.astype(np.int64)
-                targets = used + np.cumsum(sizes) - sizes
-                carrying = sizes > 0
-                moves = (columns.at[carrying].tolist(), targets[carrying].tolist(), sizes[carrying].tolist())
-                for source, target, size in zip(*moves, strict=True):
-                    view[target : target + size] = view[source : source + size]
-                columns.at[:] = np.where(columns.at == NO_PAYLOAD, NO_PAYLOAD, targets)
-                records[kept : kept + len(block)] = block
-                kept += len(block)
-                used += int(sizes.sum())
+        kept = 0
+        old, self.arena = self.arena, Arena()
+        for start in range(0, len(records), _BLOCK):
+            block = records[start : start + _BLOCK]
+            block = block[wanted(_columns(block))]
+            columns = _columns(block)
+            sizes = columns.present.astype(np.int64)
+            carrying = np.flatnonzero(sizes)
+            used = len(self.arena)
+            held, at = old.fetch(columns.at[carrying].astype(np.int64), sizes[carrying])
+            newest = self.arena.newest
+            with memoryview(held) as view:
+                for begin, end in zip(at.tolist(), (at + sizes[carrying]).tolist(), strict=True):
+                    newest += view[begin:end]
+            self.arena.put_away()
+            columns.at[:] = np.where(columns.at == NO_PAYLOAD, NO_PAYLOAD, used + np.cumsum(sizes) - sizes)
+            records[kept : kept + len(block)] = block
+            kept += len(block)
         del records
         del self._records[kept * RECORD_BYTES :]
-        del self.arena[used:]
 
     def order(self) -> NDArray[np.int64]:
         """Row numbers, those of each connection together and in capture order."""

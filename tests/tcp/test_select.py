@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.tcp import select
+from analyzer.tcp import arena, select
 from analyzer.tcp.connection import Connection, Gap
 from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.limit import LimitReached
@@ -48,7 +48,7 @@ def store_of(
 def connections(
     packets: list[Packet], ports: frozenset[int] | None = SMB_PORTS, limits: StoreLimits | None = None
 ) -> list[Connection]:
-    """All connections; the same whatever the chunks, and as often as they are asked for."""
+    """All connections; the same whatever the chunks, as often as they are asked for, and by way of a file."""
     store = store_of(packets, ports=ports, limits=limits)
     found = list(store.connections())
     assert list(store.connections()) == found
@@ -56,6 +56,9 @@ def connections(
         again = store_of(packets, size, ports, limits)
         assert list(again.connections()) == found
         assert again.limits == store.limits
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(arena, "IN_MEMORY", 0)
+        assert list(store_of(packets, 3, ports, limits).connections()) == found
     return found
 
 
