@@ -5,12 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
-from typing import BinaryIO, NamedTuple, Self
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
-from analyzer.capture.compression import Broken, compression_of, pieces
+from analyzer.capture.compression import Broken, Piece, compression_of, pieces
 from analyzer.capture.table import Cut
 from analyzer.errors import CaptureError
+
+if TYPE_CHECKING:
+    from analyzer.capture.ahead import Ahead
+
+AHEAD_AFTER = 1 << 20
+"""Bytes decompressed before a thread is started for the rest: a small capture needs none."""
 
 
 class Limits(NamedTuple):
@@ -30,8 +37,11 @@ class Source:
     """The decompressed bytes of one capture, read forward once.
 
     name: as given; compression: "gzip", "zstd", "lz4" or ""; size: bytes of the file as it is
-    stored, 0 where that is not known; read: stored bytes read so far; delivered: decompressed
-    bytes handed out; cut: None, or why the bytes end before the stored file does.
+    stored, 0 where that is not known; read: stored bytes that what was delivered took; delivered:
+    decompressed bytes handed out; cut: None, or why the bytes end before the stored file does.
+
+    A large compressed file is decompressed in a thread, ahead of who reads it. Only a file that was opened
+    here and has a size, so that no read of it waits for ever; `close` ends the thread.
     """
 
     def __init__(self, name: str, file: BinaryIO, limits: Limits, *, owned: bool, size: int = 0) -> None:
@@ -45,13 +55,16 @@ class Source:
         self._limits = limits
         self._failed = ""
         self._produced = 0
+        self._skipped = 0                # bytes still to be passed over, delivered before by another decoder
         # A library's file may lack readinto; plain files, pipes and BytesIO have it.
         self._fill = getattr(file, "readinto", None)
-        self._held = memoryview(self._stored(4))
+        self._begin = self._place()
+        self._head = self._held = memoryview(self._stored(4))
+        self._stored_read = len(self._head)
         self.compression = compression_of(self._held.tobytes())
-        self._pieces: Iterator[bytes] | None = None
+        self._pieces: Iterator[Piece] | None = None
+        self._ahead: Ahead | None = None
         if self.compression:
-            self._head = self._held.tobytes()
             self._held = memoryview(b"")
             self._pieces = pieces(self.compression, self._compressed)
 
@@ -92,7 +105,9 @@ class Source:
             return None
 
     def close(self) -> None:
-        """Close the file if this source opened it."""
+        """End the decompression, and close the file if this source opened it."""
+        if self._ahead is not None:
+            self._ahead.close()
         if self._owned:
             self._file.close()
 
@@ -123,19 +138,64 @@ class Source:
         try:
             piece = next(self._pieces, None)
         except Broken as broken:
+            if not broken.whole and self._again():
+                return self._next_piece()
+            self.read = broken.read
             self._failed = f"{broken} (byte {self.read} of the compressed file)"
-            piece = None
-        if piece is None:
             return False
-        self._held = memoryview(piece)[:room]
+        if piece is None:
+            self.read = self._stored_read
+            return False
+        data = piece.data
+        if self._skipped:
+            passed = min(self._skipped, len(data))
+            self._skipped -= passed
+            data = data[passed:]
+        self.read = max(self.read, piece.read)
+        self._held = memoryview(data)[:room]
         self._produced += len(self._held)
+        if self._ahead is None and self._owned and self.size and self._produced >= AHEAD_AFTER:
+            from analyzer.capture.ahead import ahead
+
+            self._ahead = ahead(self._pieces)
+            if self._ahead is not None:
+                self._pieces = self._ahead
         return True
 
-    def _compressed(self, size: int) -> bytes:
-        """So many bytes as stored, fewer only at the end: what the decoders read with."""
-        data = self._head[:size]
-        self._head = self._head[size:]
-        return data + self._stored(size - len(data)) if len(data) < size else data
+    def _again(self) -> bool:
+        """Decode once more what was lost with a damaged piece, now in the smallest steps, where the file can be sought."""
+        if self._begin is None:
+            return False
+        if self._ahead is not None:
+            self._ahead.close()
+        try:
+            self._file.seek(self._begin)
+        except (OSError, ValueError):
+            return False
+        self._head = memoryview(b"")
+        self._stored_read = 0
+        self._skipped = self._produced
+        self._pieces = pieces(self.compression, self._compressed, careful=self._produced)
+        return True
+
+    def _place(self) -> int | None:
+        with suppress(OSError, ValueError, AttributeError):
+            return self._file.tell() if self._file.seekable() else None
+        return None
+
+    def _compressed(self, view: memoryview) -> int:
+        """What the decoders read with, maybe in a thread."""
+        if self._head:
+            count = len(self._head)
+            view[:count] = self._head
+            self._head = memoryview(b"")
+            return count
+        try:
+            count = self._read_into(view)
+        except OSError as error:
+            raise Broken(f"cannot be read further: {error.strerror or error}", self._stored_read) from error
+        self._stored_read += count
+        return count
 
     def _stored(self, size: int) -> bytes:
         data = bytearray(size)
@@ -151,17 +211,19 @@ class Source:
     def _stored_into(self, view: memoryview) -> int:
         """One read of the file. An error of the system ends the capture there, as a cut does."""
         try:
-            if self._fill is not None:
-                count = int(self._fill(view) or 0)
-            else:
-                data = self._file.read(len(view))
-                count = len(data)
-                view[:count] = data
+            count = self._read_into(view)
         except OSError as error:
             self._failed = f"cannot be read further: {error.strerror or error}"
             return 0
         self.read += count
         return count
+
+    def _read_into(self, view: memoryview) -> int:
+        if self._fill is not None:
+            return int(self._fill(view) or 0)
+        data = self._file.read(len(view))
+        view[:len(data)] = data
+        return len(data)
 
 
 def open_source(capture: str | os.PathLike[str] | BinaryIO, limits: Limits | None = None) -> Source:
