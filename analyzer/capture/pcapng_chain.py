@@ -1,0 +1,189 @@
+"""A chunk of pcapng -> where its blocks begin, in order: one after the other, or many side by side.
+
+Where a block begins is told by the one before it, in the byte order of the section header before that.
+So the walk has a state: a place and a byte order. Places are counted in words of four bytes, to which
+all blocks are padded. Nothing is checked here: a length too small for any block leads 12 bytes on, one
+too large out of the chunk, and whoever looks at the blocks finds the first that is wrong.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import Counter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+SECTION_HEADER = 0x0A0D0D0A
+MAGIC = 0x1A2B3C4D
+OTHER_MAGIC = 0x4D3C2B1A                 # the same in the other byte order than one reads it
+
+_LANED = 1 << 20                         # chunks from this size on may be walked in lanes
+_SMALL = 160                             # bytes of a block; lanes of larger ones cost more than they save
+_LANE_BLOCKS = 120
+_LEAST_APART = 10_300                    # bytes; lanes a power of two apart would share cache sets
+_MAX_STEPS = 1300                        # blocks of the longest lane
+_SAMPLE = 1 << 16
+_SEARCHED = 4096                         # bytes in which a lane's first block is looked for
+_TRIES = 64                              # places in them that look like one at first sight
+
+_MAGIC = {b"\x4d\x3c\x2b\x1a": False, b"\x1a\x2b\x3c\x4d": True}
+_HEADS = (struct.Struct("<II").unpack_from, struct.Struct(">II").unpack_from)
+
+
+class Blocks(NamedTuple):
+    """Blocks of which at least 12 bytes are in the chunk, in order.
+
+    at: where each begins, in bytes; big: whether it is read as big-endian. Up to the first block that is
+    wrong this is the chain; what comes after it is not.
+    """
+
+    at: NDArray[np.int64]
+    big: NDArray[np.bool_]
+
+
+class _Lanes(NamedTuple):
+    """Where lanes begin, in words, and in which byte order; the first is a block, the others are guesses."""
+
+    start: NDArray[np.int64]
+    big: NDArray[np.bool_]
+
+
+def blocks(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> Blocks:
+    """The blocks of a chunk that begins at one.
+
+    big: the byte order there, unless it is a section header. turns: whether sections of both byte orders
+    are to be expected; it only makes them faster.
+    """
+    if len(chunk) >= _LANED:
+        sample = _one_by_one(chunk[:_SAMPLE], 0, big=big)
+        if len(sample.at) * _SMALL > _SAMPLE:
+            lanes = _lane_starts(chunk, sample, big=big)
+            found = None if turns or lanes.big.any() != lanes.big.all() else _in_one_order(chunk, lanes)
+            found = found or _side_by_side(chunk, lanes)
+            if found is not None:
+                return found
+    return _one_by_one(chunk, 0, big=big)
+
+
+def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool) -> Blocks:
+    places: list[int] = []
+    append = places.append
+    data = chunk.data
+    heads = data[:max(len(data) - 4, 0)]             # so that the last 12 bytes are a block and 11 are none
+    turns: list[tuple[int, bool]] = [(0, big)]
+    head = _HEADS[big]
+    at = begin
+    try:
+        while True:
+            kind, total = head(heads, at)
+            if kind == SECTION_HEADER:
+                order = _MAGIC.get(bytes(data[at + 8:at + 12]))
+                if order is not None and order is not big:
+                    big = order
+                    head = _HEADS[big]
+                    turns.append((len(places), big))
+                    total = head(heads, at)[1]
+            append(at)
+            at += total + 3 & ~3 if total > 12 else 12
+    except struct.error:
+        pass
+    orders = np.empty(len(places), np.bool_)
+    for (first, order), (last, _) in zip(turns, [*turns[1:], (len(places), False)], strict=True):
+        orders[first:last] = order
+    return Blocks(np.fromiter(places, np.int64, len(places)), orders)
+
+
+def _in_one_order(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
+    """The blocks, unless a section header turns the byte order: so it is in nearly all files."""
+    found = _side_by_side(chunk, lanes, turns=False)
+    if found is not None:
+        words = chunk[:len(chunk) & ~3].view("<u4")
+        headers = found.at[words[found.at >> 2] == SECTION_HEADER] >> 2
+        if (words[headers + 2] == (MAGIC if lanes.big[0] else OTHER_MAGIC)).any():
+            return None
+    return found
+
+
+def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes, *, turns: bool = True) -> Blocks | None:
+    """The same in lanes; None where they are too uneven to gain anything."""
+    words = chunk[:len(chunk) & ~3].view("<u4")
+    last = (len(chunk) - 12 >> 2) + 1                # no block begins at this word or later
+    bound = np.append(lanes.start[1:], last)
+    inside = bound - 1
+    at, big = lanes.start, lanes.big
+    arrival = at
+    steps, orders = [], []
+    for step in range(_MAX_STEPS):
+        # A lane that has arrived stays at its bound; what it reads there leads nowhere.
+        under_way = at < bound
+        here = np.minimum(at, inside)
+        total = words[here + 1]
+        if turns:
+            header = under_way & (words[here] == SECTION_HEADER)
+            if header.any():
+                magic = words[np.minimum(here + 2, len(words) - 1)]
+                big = np.where(header & (magic == MAGIC), False, np.where(header & (magic == OTHER_MAGIC), True, big))
+            total = np.where(big, total.byteswap(), total)
+            orders.append(big)
+        elif big[0]:
+            total = total.byteswap()
+        steps.append(at)
+        leads = here + np.maximum((total >> np.uint32(2)) + (total & np.uint32(3) != 0), np.uint32(3))
+        arrival = np.where(under_way, leads, arrival)
+        at = np.minimum(arrival, bound)
+        if not step & 7 and (at == bound).all():
+            break
+    else:
+        return None
+    walked = np.stack(steps, axis=1)
+    mine = walked < bound[:, None]
+    order = np.stack(orders, axis=1) if turns else np.broadcast_to(big[:, None], walked.shape)
+    # Which byte order a section header is read in is told by itself.
+    free = words[lanes.start[1:]] == SECTION_HEADER
+    wrong = (arrival[:-1] != lanes.start[1:]) | (big[:-1] != lanes.big[1:]) & ~free
+    good = int(np.argmax(wrong)) + 1 if wrong.any() else len(bound)
+    found = Blocks(walked[:good][mine[:good]] << 2, order[:good][mine[:good]])
+    begin = int(arrival[good - 1])
+    if good == len(bound) or begin >= last:
+        return found
+    # One lane led past the next guess: what is before it is the chain, which goes on alone.
+    rest = _one_by_one(chunk, begin << 2, big=bool(big[good - 1]))
+    return Blocks(np.concatenate([found.at, rest.at]), np.concatenate([found.big, rest.big]))
+
+
+def _lane_starts(chunk: NDArray[np.uint8], sample: Blocks, *, big: bool) -> _Lanes:
+    """The first block, and places further on that look like blocks, some hundred blocks apart.
+
+    sample: the blocks of its beginning.
+    """
+    words = chunk[:min(_SAMPLE, len(chunk) & ~3)].view("<u4")
+    apart = max(_LANE_BLOCKS * _SAMPLE // max(len(sample.at), 1), _LEAST_APART) & ~3
+    alike = Counter(zip(words[sample.at >> 2].tolist(), sample.big.tolist(), strict=True))
+    (kind, order), _ = alike.most_common(1)[0]
+    mark = struct.pack("<I", kind)
+    starts, orders = [0], [big]
+    for target in range(apart, len(chunk) - _SEARCHED, apart):
+        found = _block_near(chunk, target, mark, big=order)
+        if found > starts[-1]:
+            starts.append(found)
+            orders.append(order)
+    return _Lanes(np.array(starts, np.int64) >> 2, np.array(orders, np.bool_))
+
+
+def _block_near(chunk: NDArray[np.uint8], target: int, mark: bytes, *, big: bool) -> int:
+    """A place behind `target` where a block may begin: of this kind, its length the same at its end; or -1."""
+    window = chunk[target:target + _SEARCHED].tobytes()
+    word = struct.Struct(">I" if big else "<I").unpack_from
+    at = window.find(mark)
+    for _ in range(_TRIES):
+        if not 0 <= at <= len(window) - 8:
+            break
+        if not at & 3:
+            total, = word(window, at + 4)
+            end = target + at + (total + 3 & ~3)
+            if total >= 12 and end <= len(chunk) and word(chunk.data, end - 4)[0] == total:
+                return target + at
+        at = window.find(mark, at + 1)
+    return -1
