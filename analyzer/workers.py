@@ -147,6 +147,11 @@ def _named(code: int) -> str:
     return names.get(-code, f"signal {-code}")
 
 
+def told(error: Exception) -> str:
+    """Type and text of what work raised."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
 def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
     """The life of a worker: tasks in, outcomes out, until the pipe or the parent ends."""
     # An interrupt from the keyboard reaches every process; the parent decides.
@@ -161,7 +166,7 @@ def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
         try:
             outcome = work(task)
         except Exception as error:  # noqa: BLE001 - one task's defect is its outcome, not the end of the run
-            outcome = Failed(f"{type(error).__name__}: {error}")
+            outcome = Failed(told(error))
         try:
             pipe.send(outcome)
         except OSError:

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from analyzer.errors import Error, MissingExtra, UsageError
 from analyzer.version import __version__
-from analyzer.workers import Died, Failed
+from analyzer.workers import Died, Failed, told
 
 try:
     from distributed import Client, Future, KilledWorker, as_completed
@@ -19,7 +19,7 @@ except ImportError as error:
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-WAIT: Final = 60             # seconds for the first worker to come
+WAIT: Final = 60             # seconds for the first worker to come, and between two looks whether one is left
 _AHEAD: Final = 2            # tasks handed over for each thread: few, because results wait in workers' memory
 _LOST: Final = 10            # times a task may be lost by the cluster without a word
 
@@ -73,7 +73,7 @@ class Cluster(Generic[Task, Result]):
     def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result | Died | Failed]]:
         """Every task with its outcome, in the order in which they are done. Tasks are taken as needed.
 
-        Raises Error where the scheduler goes away.
+        Raises Error where the scheduler goes away, or all workers do and none comes within WAIT.
         """
         suspects: list[Task] = []
         for task, outcome in self._round(tasks):
@@ -89,10 +89,16 @@ class Cluster(Generic[Task, Result]):
     def _round(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result | Died | Failed]]:
         waiting = iter(tasks)
         given: dict[Future[Any], _Given[Task]] = {}
-        completed = as_completed(with_results=True, raise_errors=False)
+        completed = _completed(given)
+        deserted = False
         self._fill(waiting, given, completed)
         while given:
-            future, result = next(completed)
+            try:
+                future, result = next(completed)
+            except TimeoutError:
+                deserted = self._deserted(before=deserted)
+                completed = _completed(given)
+                continue
             task, lost = given.pop(future)
             if future.status == "finished":
                 yield task, result
@@ -101,13 +107,21 @@ class Cluster(Generic[Task, Result]):
                 if isinstance(error, KilledWorker):
                     yield task, Died(1, "the scheduler gave it up")
                 else:
-                    yield task, Failed(f"{type(error).__name__}: {error}")
+                    yield task, Failed(told(error))
             elif self._client.status != "running" or lost == _LOST:
                 raise Error("the scheduler went away; the same command goes on where this one stopped")
             else:
                 self._give(_Given(task, lost + 1), given, completed)
             future.release()
             self._fill(waiting, given, completed)
+
+    def _deserted(self, *, before: bool) -> bool:
+        """Whether there is no worker just now. Raises Error where there was none the last time either."""
+        if self._client.status == "running" and self._client.nthreads():
+            return False
+        if before:
+            raise Error("the cluster has no worker any more; the same command goes on where this one stopped")
+        return True
 
     def _fill(self, waiting: Iterator[Task], given: dict[Future[Any], _Given[Task]], completed: as_completed) -> None:
         room = max(_AHEAD * sum(self._client.nthreads().values()), _AHEAD) - len(given)
@@ -124,6 +138,11 @@ class Cluster(Generic[Task, Result]):
         )
         given[future] = task
         completed.add(future)
+
+
+def _completed(given: Iterable[Future[Any]]) -> as_completed:
+    """What is handed over, as it is done; TimeoutError once in a while, to look after the workers."""
+    return as_completed(list(given), with_results=True, raise_errors=False, timeout=WAIT)
 
 
 def _version() -> str:

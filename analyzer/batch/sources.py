@@ -9,6 +9,7 @@ import glob
 import hashlib
 import io
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -70,7 +71,8 @@ def sources_of(words: Iterable[str]) -> Sources:
         path = _local(word)
         part = _remote(word) if path is None else _files(path)
         for source in part.captures:
-            found.setdefault(source.key, source)
+            # One that changed between two words is still one: the later words would write over its result.
+            found.setdefault(source.place, source)
         passed += part.passed
         unlisted += part.unlisted
     return Sources(tuple(found.values()), tuple(passed), tuple(unlisted))
@@ -112,6 +114,9 @@ def _file(name: str, path: str) -> Source:
         info = Path(path).stat()
     except (OSError, ValueError) as error:
         return Source(name, place, "absent", problem=getattr(error, "strerror", None) or str(error))
+    if not stat.S_ISREG(info.st_mode):
+        # Opening a pipe waits for who writes to it, perhaps for ever, and what it gave cannot be read again.
+        return Source(name, place, "no file", problem="neither a regular file nor a folder")
     return Source(name, place, f"{info.st_size}:{info.st_mtime_ns}")
 
 

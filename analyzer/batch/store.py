@@ -36,6 +36,7 @@ _PART: Final = re.compile(r"([0-9a-f]{24})-[0-9a-f]{16}\.parquet")
 _SETTINGS: Final = "batch.json"
 _DONE: Final = "captures"
 _EMPTY: Final = "0.parquet"
+_SMALL: Final = 1 << 20      # bytes of a part that is read at once
 
 
 class Store:
@@ -120,6 +121,9 @@ class Store:
         """Some columns of a part, None where it has no rows."""
         path = self._path(table, key)
         try:
+            if path.stat().st_size <= _SMALL:
+                # Threads and a file that is sought in Python take longer than such a part itself.
+                return pq.ParquetFile(pa.py_buffer(path.read_bytes())).read(list(columns), use_threads=False)
             with path.open("rb") as file:
                 return pq.ParquetFile(file).read(list(columns))
         except FileNotFoundError:

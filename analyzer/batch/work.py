@@ -11,6 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
+import pyarrow as pa
+
 from analyzer.batch.sources import Source, open_remote
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import builtin_folder, load_rules
@@ -151,8 +153,9 @@ def _opened(source: Source) -> Iterator[Capture]:
             yield file
 
 
-def _tables(source: Source) -> tuple[dict[str, io.BytesIO], ParquetWriter]:
-    files = {table: io.BytesIO() for table in TABLES}
+def _tables(source: Source) -> tuple[dict[str, pa.BufferOutputStream], ParquetWriter]:
+    # Where Arrow writes without asking Python.
+    files = {table: pa.BufferOutputStream() for table in TABLES}
     about = {
         "negdiag.version": __version__,
         "negdiag.source": encodable(source.place),
@@ -161,6 +164,6 @@ def _tables(source: Source) -> tuple[dict[str, io.BytesIO], ParquetWriter]:
     return files, ParquetWriter(cast("dict[str, IO[Any]]", files), Style(), about)
 
 
-def _finished(files: dict[str, io.BytesIO], writer: ParquetWriter) -> Part:
+def _finished(files: dict[str, pa.BufferOutputStream], writer: ParquetWriter) -> Part:
     writer.finish()
-    return Part({table: files[table].getvalue() for table, rows in writer.rows.items() if rows})
+    return Part({table: files[table].getvalue().to_pybytes() for table, rows in writer.rows.items() if rows})

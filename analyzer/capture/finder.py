@@ -47,7 +47,7 @@ def find(paths: Iterable[str]) -> Found:
             for name, problem in _below(path):
                 if problem is not None:
                     unlisted.append((name, problem))
-                elif is_capture(name) or named_like_one(name):
+                elif named_like_one(name) or is_capture(name):       # a name says it without a look into the file
                     captures.append(Input(name, name))
                 else:
                     passed.append(name)

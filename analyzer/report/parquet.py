@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from typing import IO, Any, Final
 
 from analyzer.errors import MissingExtra
@@ -50,6 +50,24 @@ _NULLABLE: Final[Mapping[str, str]] = {
     columns.INTEGER: "Int64", columns.UNSIGNED: "UInt64", columns.FLOAT: "Float64", columns.FLAG: "boolean",
 }
 Values = tuple[object, ...]
+
+
+@cache
+def _plain(table: str) -> pa.Schema:
+    """The schema of one of TABLES, of a file that is one of many."""
+    return schema(table).remove_metadata()
+
+
+@cache
+def _lists(table: str) -> tuple[tuple[str, bool], ...]:
+    """The columns of one of TABLES, and whether each holds lists."""
+    return tuple((field.name, pa.types.is_list(field.type)) for field in schema(table))
+
+
+@lru_cache(maxsize=1024)
+def _absent(kind: pa.DataType, rows: int) -> pa.Array:
+    """A column without a value. Most columns of a message are; building one costs as much as one with values."""
+    return pa.nulls(rows, kind)
 
 
 @cache
@@ -129,8 +147,8 @@ class _Table:
         self.rows = 0
         self._out = out
         self._part = part
-        self._schema = schema(name)
-        self._lists = {field.name: pa.types.is_list(field.type) for field in self._schema}
+        self._schema = schema(name) if part is None else _plain(name)
+        self._lists = _lists(name)
         self._writer: Any = None                 # a pq.ParquetWriter, which publishes no type
         self._waiting: list[Values] = []
 
@@ -143,20 +161,23 @@ class _Table:
 
     def values(self, row: Row) -> Values:
         """A message as a row: a list wherever the column is one, and never where it is not."""
-        return tuple(_cell(row.get(name), several=several) for name, several in self._lists.items())
+        return tuple(_cell(row.get(name), several=several) for name, several in self._lists)
 
     def close(self) -> None:
-        """Write what waits, and the end of the file; a table without rows is a file too."""
+        """Write what waits, and the end of the file; a table without rows is a file too, but no part is."""
+        if self._part is not None and not self.rows:
+            return
         self._flush()
         self._opened().close()
 
     def _opened(self) -> Any:
         if self._writer is None:
-            # A few rows are neither compressed nor made smaller by dictionaries, which take most of the time.
+            # A few rows are neither compressed nor made smaller by dictionaries, which take most of the time,
+            # and read sooner than looked up in statistics.
             few = len(self._waiting) < FEW
             self._writer = pq.ParquetWriter(
-                self._out, self._schema if self._part is None else self._schema.remove_metadata(),
-                compression="none" if few else "zstd", use_dictionary=not few, store_schema=self._part is None,
+                self._out, self._schema, compression="none" if few else "zstd", use_dictionary=not few,
+                write_statistics=not few, store_schema=self._part is None,
             )
             if self._part is not None:
                 self._writer.add_key_value_metadata(dict(self._part))
@@ -167,7 +188,8 @@ class _Table:
             return
         writer = self._opened()
         arrays = [
-            pa.array(values, field.type)
+            pa.array(values, field.type) if any(value is not None for value in values)
+            else _absent(field.type, len(values))
             for values, field in zip(zip(*self._waiting, strict=True), self._schema, strict=True)
         ]
         writer.write_table(pa.Table.from_arrays(arrays, schema=writer.schema))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from analyzer.batch.run import Execute, fill
 from analyzer.batch.sources import Source, sources_of
 from analyzer.batch.store import Store
 from analyzer.batch.work import Part, Recipe, Work
+from analyzer.errors import Error
 from tests.batch.hooks import DEADLY, DEFECTIVE, Hooked
 from tests.batch.results import result
 from tests.cli.test_main import FAILED, Ran
@@ -99,6 +102,23 @@ def test_the_command_gives_the_same_result(
 
 def parts(files: dict[str, bytes]) -> dict[str, bytes]:
     return {name: data for name, data in files.items() if "/" in name}
+
+
+def test_a_cluster_whose_workers_all_go_is_not_waited_for(
+    captures: tuple[Source, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a nanny nobody starts them again."""
+    with distributed.LocalCluster(n_workers=0, protocol="tcp://", dashboard_address=None) as empty:
+        script = f"from distributed.cli.dask_worker import main; main(['{empty.scheduler_address}', '--no-nanny', '--no-dashboard'])"
+        with subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL) as worker:
+            cluster: Cluster[Source, Part]
+            with Cluster(Work(Recipe()), empty.scheduler_address) as cluster:
+                monkeypatch.setattr("analyzer.batch.cluster.WAIT", 1)
+                results = cluster.results(captures)
+                next(results)
+                worker.kill()
+                with pytest.raises(Error, match="no worker any more"):
+                    list(results)
 
 
 def test_without_a_scheduler_it_says_so(

@@ -48,6 +48,30 @@ def test_the_same_file_twice_is_one_source(samples: Path) -> None:
     assert len(names(samples / FAILED, samples / FAILED, samples)) == len(names(samples))
 
 
+def test_a_file_that_changes_between_two_words_is_one_source(samples: Path, tmp_path: Path) -> None:
+    """Two results of one place would be written over each other, side by side."""
+    path = tmp_path / "a.pcap"
+    path.write_bytes((samples / FAILED).read_bytes())
+
+    def words() -> Iterator[str]:
+        yield str(path)
+        path.write_bytes((samples / HEALTHY).read_bytes())
+        yield str(tmp_path)
+
+    assert [source.name for source in sources_of(words()).captures] == [str(path)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no named pipes in folders")
+def test_a_named_pipe_is_not_waited_for(samples: Path, tmp_path: Path) -> None:
+    (tmp_path / "a.pcap").write_bytes((samples / FAILED).read_bytes())
+    os.mkfifo(tmp_path / "pipe.pcap")
+    found = sources_of([str(tmp_path / "*")]).captures
+    assert [(source.name, source.problem) for source in found] == [
+        (str(tmp_path / "a.pcap"), None), (str(tmp_path / "pipe.pcap"), "neither a regular file nor a folder"),
+    ]
+    assert names(tmp_path) == [str(tmp_path / "a.pcap")]
+
+
 def test_a_url_of_a_local_file_is_a_path(samples: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Local files never go through fsspec."""
     monkeypatch.setitem(sys.modules, "fsspec.core", None)
