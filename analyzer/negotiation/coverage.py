@@ -6,6 +6,7 @@ A fact is None where the capture cannot show it: nothing here turns absence into
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Gap, Segment
@@ -33,10 +34,14 @@ class Handshake(NamedTuple):
         return any(s.seq == self.syns[0].seq for s in self.syns[1:])
 
 
+def _controls(connection: Connection, flags: int) -> list[Segment]:
+    """The segments with one of these flags: few, where a connection may have a hundred times as many."""
+    return [s for s in connection.segments if s.flags & flags]
+
+
 def handshake_of(connection: Connection, client: int) -> Handshake:
     """Read the handshake from the segments of a connection whose client is a known side."""
-    theirs = [s for s in connection.segments if s.side != client]
-    opening = [s for s in connection.segments if s.flags & SYN]
+    opening = _controls(connection, SYN)
     syns = tuple(s for s in opening if s.side == client and not s.flags & ACK and not s.icmp)
     syn_ack = next((s for s in opening if s.side != client and s.flags & ACK), None)
     quoted = [s for s in connection.segments if s.icmp]
@@ -55,9 +60,8 @@ def handshake_of(connection: Connection, client: int) -> Handshake:
         answers = {(s.seq + 1 + s.length) & 0xFFFFFFFF for s in syns} | {
             (s.seq + 1) & 0xFFFFFFFF for s in syns
         }
-        refusal = next(
-            (s for s in theirs if s.flags & (RST | ACK) == RST | ACK and s.ack in answers), None
-        )
+        resets = (s for s in _controls(connection, RST) if s.side != client and s.flags & ACK)
+        refusal = next((s for s in resets if s.ack in answers), None)
     round_trip = None
     if syn_ack is not None and syns:
         sent = max((s.time_ns for s in syns if s.frame < syn_ack.frame), default=None)
@@ -96,7 +100,8 @@ def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Co
     acknowledges = any(
         s.side == heard and s.flags & ACK and not s.flags & RST for s in connection.segments
     )
-    missing, server_missing = (_first_gap(connection, side) for side in (client, server))
+    controls = _controls(connection, SYN | FIN | RST)
+    missing, server_missing = (_first_gap(connection, side, controls) for side in (client, server))
     return Coverage(
         both_sides=both,
         one_sided=not both and acknowledges,
@@ -105,23 +110,23 @@ def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Co
         client_snapped=missing is not None and missing.snapped,
         server_from=None if server_missing is None else server_missing.start,
         server_snapped=server_missing is not None and server_missing.snapped,
-        unseen_close=any(_closed_unseen(connection, side) for side in (0, 1)),
+        unseen_close=any(_closed_unseen(connection, side, controls) for side in (0, 1)),
     )
 
 
-def _first_gap(connection: Connection, side: int) -> Gap | None:
+def _first_gap(connection: Connection, side: int, controls: Sequence[Segment]) -> Gap | None:
     """The first bytes of a side that are missing. Those before its first one captured begin below 0."""
     base = connection.bases[side]
-    before = None if base is None else _head_gap(connection, side, base)
+    before = None if base is None else _head_gap(connection, side, base, controls)
     if before is not None:
         return before
     gap = min(connection.streams[side].gaps, default=None)
-    return gap if gap is not None or base is None else _reset_gap(connection, side, base)
+    return gap if gap is not None or base is None else _reset_gap(connection, side, base, controls)
 
 
-def _head_gap(connection: Connection, side: int, base: int) -> Gap | None:
+def _head_gap(connection: Connection, side: int, base: int, controls: Sequence[Segment]) -> Gap | None:
     """Bytes before the first that was captured: the other side has acknowledged less than that."""
-    if any(s.side == side and s.flags & SYN for s in connection.segments):
+    if any(s.side == side and s.flags & SYN for s in controls):
         return None
     heard = next(
         (s for s in connection.segments if s.side != side and s.flags & (ACK | SYN | RST) == ACK and not s.icmp), None
@@ -130,13 +135,13 @@ def _head_gap(connection: Connection, side: int, base: int) -> Gap | None:
     return Gap(-missing, 0, snapped=False) if 0 < missing < LARGEST_MESSAGE else None
 
 
-def _reset_gap(connection: Connection, side: int, base: int) -> Gap | None:
+def _reset_gap(connection: Connection, side: int, base: int, controls: Sequence[Segment]) -> Gap | None:
     """Bytes of a side that only a RST shows: its own stands behind them, or the other one's acknowledges them."""
-    resets = [s for s in connection.segments if s.flags & RST]
+    resets = [s for s in controls if s.flags & RST]
     if not resets:
         return None
     length = _length(connection, side)
-    closed = any(s.side == side and s.flags & FIN for s in connection.segments)
+    closed = any(s.side == side and s.flags & FIN for s in controls)
     for s in resets:
         if s.icmp or s.flags & SYN or (s.side != side and not s.flags & ACK):
             continue
@@ -153,10 +158,10 @@ def _length(connection: Connection, side: int) -> int:
     return max([run.end for run in stream.runs[-1:]] + [gap.end for gap in stream.gaps[-1:]], default=0)
 
 
-def _closed_unseen(connection: Connection, side: int) -> bool:
+def _closed_unseen(connection: Connection, side: int, controls: Sequence[Segment]) -> bool:
     """Whether a side's FIN is missing: it takes one sequence number, which what follows shows."""
     base = connection.bases[side]
-    if base is None or any(s.side == side and s.flags & FIN for s in connection.segments):
+    if base is None or any(s.side == side and s.flags & FIN for s in controls):
         return False
     length = _length(connection, side)
     beyond = (base + length + 1) & 0xFFFFFFFF
