@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.buffers import Buffers
 from analyzer.capture.gather import distinct
 from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
 from analyzer.capture.pcapng import PcapngWalker, is_pcapng
@@ -84,18 +85,22 @@ class CaptureReader:
         Raises CaptureError where not a single frame can be read: no capture, none that is known, or one
         that is cut or broken before its first frame. A sound one without frames has a summary.
         """
-        source = self._source
-        buffer = np.empty(self._chunk, np.uint8)
-        filled = source.readinto(buffer.data)
-        walker = self._walker(buffer, filled)
+        buffers = Buffers(self._source, self._chunk)
+        try:
+            yield from self._pieces(buffers)
+        finally:
+            buffers.close()
+
+    def _pieces(self, buffers: Buffers) -> Iterator[Piece]:
+        walker = self._walker(buffers.data)
+        if isinstance(walker, PcapWalker | PcapngWalker):      # of the others one looks elsewhere in the file
+            buffers.read_ahead()
         begin = walker.consumes                       # of what is not walked yet
-        base = 0                                      # file offset of buffer[0]
         packets = snapped = 0
         times: list[int] = []
         links: set[int] = set()
-        ended = filled < len(buffer)
         while True:
-            chunk = buffer[begin:filled]
+            chunk = buffers.data[begin:]
             frames = walker.walk(chunk)
             yield Piece(PacketTable(packets + 1, chunk, *frames[:5]), frames.consumed)
             if len(frames.start):
@@ -104,32 +109,24 @@ class CaptureReader:
                 times = _span(times, frames.time_ns)
                 links.update(_distinct(frames.link_type))
             begin += frames.consumed
-            left = filled - begin
-            if frames.broken or ended:
+            left = len(buffers.data) - begin
+            if frames.broken or buffers.ended:
                 break
-            if frames.need > len(buffer):
-                grown = np.empty(frames.need + self._chunk, np.uint8)
-                grown[:left] = buffer[begin:filled]
-                buffer = grown
-            else:
-                buffer[:left] = buffer[begin:filled]
-            base += begin
+            buffers.next(left, frames.need)
             begin = 0
-            filled = left + source.readinto(buffer.data[left:])
-            ended = filled < len(buffer)
-        cut = self._cut(base + begin, left, frames)
+        cut = self._cut(buffers.at + begin, left, frames)
         if cut is not None and not packets:
             raise CaptureError(cut.reason, cut.offset)
         self.summary = CaptureSummary(
-            walker.format, source.compression, packets,
+            walker.format, self._source.compression, packets,
             times[0] if times else None, times[1] if times else None,
             cut, tuple(sorted(links)), snapped,
             walker.drops, walker.names,
         )
 
-    def _walker(self, buffer: NDArray[np.uint8], filled: int) -> Walker:
+    def _walker(self, data: NDArray[np.uint8]) -> Walker:
         source = self._source
-        head = self.head = buffer[:min(filled, 4096)].tobytes()
+        head = self.head = data[:4096].tobytes()
         if is_pcap(head):
             return PcapWalker(head[:FILE_HEADER])
         if is_pcapng(head):
@@ -142,9 +139,9 @@ class CaptureReader:
             from analyzer.capture.netmon import NetmonWalker
 
             return NetmonWalker(head, source)
-        if source.cut is not None and filled < 24:
-            raise CaptureError(source.cut.reason, filled)
-        if not filled:
+        if source.cut is not None and len(data) < 24:
+            raise CaptureError(source.cut.reason, len(data))
+        if not len(data):
             raise CaptureError("empty file (0 bytes)")
         if source.name.lower().endswith(".etl") or _is_event_trace(head):
             raise CaptureError("a Windows event trace (.etl): convert it with etl2pcapng, then read the result")
