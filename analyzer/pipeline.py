@@ -17,7 +17,7 @@ import numpy as np
 from analyzer.accounts import Account, Chapter, Kept, Ledger, judged
 from analyzer.alike import Alike, Diagnosed, classes_of, diagnosed_alike, hear
 from analyzer.capture.headers import Decoder
-from analyzer.capture.reader import CaptureReader
+from analyzer.capture.reader import CaptureReader, CaptureSummary
 from analyzer.capture.source import Limits, Source, open_source
 from analyzer.diagnosis.engine import RuleSet, diagnose
 from analyzer.diagnosis.loader import load_rules
@@ -123,6 +123,10 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
     decoder = Decoder()
     store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
     joined: JoinedReader | None = None
+    if settings.jobs > 1 and isinstance(capture, str | os.PathLike):
+        divided = _divided(name, os.fspath(capture), settings, watch)
+        if divided is not None:
+            return divided
     if isinstance(capture, Joined):
         from analyzer.capture.join import JoinedReader
 
@@ -136,6 +140,18 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
             numbering = _take(tables, decoder, store)
         summary = reader.summary
     assert summary is not None
+    return _reading(name, summary, decoder, store, numbering, settings, joined)
+
+
+def _reading(  # noqa: PLR0917 - what reading a capture leaves, however it was read
+    name: str,
+    summary: CaptureSummary,
+    decoder: Decoder,
+    store: SegmentStore,
+    numbering: tuple[LimitReached, ...],
+    settings: Settings,
+    joined: JoinedReader | None = None,
+) -> Reading:
     if summary.packets and decoder.unknown_link_packets == summary.packets:
         raise CaptureError(f"no known link type: {', '.join(map(link_name, sorted(decoder.unknown_link_types)))}")
     contents = Contents(
@@ -144,6 +160,18 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
         () if joined is None else joined.parts,
     )
     return Reading(name, contents, store, settings, joined)
+
+
+def _divided(name: str, path: str, settings: Settings, watch: Watch | None) -> Reading | None:
+    """One large file, read by several processes; None where that is not possible or not worth it."""
+    from analyzer.divided import read_divided
+
+    if settings.ports is None:
+        return None
+    store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
+    told = None if watch is None else partial(watch, name)
+    found = read_divided(path, settings.ports, store, settings.jobs, told)
+    return None if found is None else _reading(name, found.summary, found.decoder, store, (), settings)
 
 
 def _take(

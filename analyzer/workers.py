@@ -68,12 +68,20 @@ class Workers(Generic[Task, Result]):
     def results(self, tasks: Iterable[Task]) -> Iterator[tuple[Task, Result | Died | Failed]]:
         """Every task with its outcome, in the order in which they are done. Tasks are taken as needed."""
         suspects: deque[tuple[Task, int]] = deque()
-        for task in tasks:
-            self._give(task, 0)
-            while len(self._busy) >= self._count:
-                yield from self._done(suspects)
-        while self._busy:
-            yield from self._done(suspects)
+        source = iter(tasks)
+        done: list[tuple[Task, Result | Died | Failed]] = []
+        while True:
+            # The next tasks first: nobody waits while the caller looks at what is done.
+            while len(self._busy) < self._count:
+                try:
+                    task = next(source)
+                except StopIteration:
+                    break
+                self._give(task, 0)
+            yield from done
+            if not self._busy:
+                break
+            done = list(self._done(suspects))
         while suspects:
             self._give(*suspects.popleft())
             while self._busy:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,23 +75,55 @@ class Counter:
         self._quic_hosts: dict[tuple[bytes, bytes], int] = {}
         self._rdma: dict[str, Sighting] = {}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Few of the ports there could be were seen.
+        self._fold()
+        seen = np.flatnonzero(self._ports)
+        return {**self.__dict__, "_ports": (seen, self._ports[seen])}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        seen, counts = state["_ports"]
+        self.__dict__.update(state, _ports=np.zeros(65536, np.int64))
+        self._ports[seen] = counts
+
     def add(self, chunk: Chunk, segments: SegmentTable, first_frame: int) -> None:
         """Count a chunk. first_frame: frame number of its row 0."""
         if segments.rows:
             self._count_tcp(segments)
+        # Of one chunk in the order of frames, by whatever way they came here: then its size does not matter.
+        hosts: list[tuple[int, tuple[bytes, bytes]]] = []
+        roce = list(chunk.rdma)
         for rows, destination, source in chunk.datagrams:
             quic = np.flatnonzero((destination == 443) | (source == 443))
             if len(quic):
                 header = chunk.gather(rows.at[quic] + 8, _QUIC)
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
-                self._quic = _seen(self._quic, rows.row[long] + first_frame)
                 for index in long.tolist():
-                    ip, frame = int(rows.ip[index]), int(rows.row[index]) + first_frame
-                    hosts = _addresses(chunk, ip)
-                    self._see_quic(hosts if destination[index] == 443 else hosts[::-1], frame)
-            self._see_rdma("RoCE", rows.row[destination == 4791] + first_frame)
-        for row in chunk.rdma:
-            self._see_rdma("RoCE", row + first_frame)
+                    ends = _addresses(chunk, int(rows.ip[index]))
+                    ends = ends if destination[index] == 443 else ends[::-1]
+                    hosts.append((int(rows.row[index]) + first_frame, ends))
+            roce.append(rows.row[destination == 4791])
+        if hosts:
+            hosts.sort(key=lambda seen: seen[0])
+            self._quic = _seen(self._quic, np.array([frame for frame, _ in hosts]))
+            for frame, ends in hosts:
+                self._see_quic(ends, frame)
+        if roce:
+            self._see_rdma("RoCE", np.concatenate(roce) + first_frame)
+
+    def follow(self, later: Counter, frames: int) -> None:
+        """Add what was counted of later frames. frames: how many came before them."""
+        later._fold()
+        self._segments += later._segments
+        self._ports += later._ports
+        for port, sighting in later._smb.items():
+            self._smb[port] = _added(self._smb.get(port), sighting, frames)
+        for kind, sighting in later._rdma.items():
+            self._rdma[kind] = _added(self._rdma.get(kind), sighting, frames)
+        if later._quic is not None:
+            self._quic = _added(self._quic, later._quic, frames)
+        for hosts, frame in later._quic_hosts.items():
+            self._see_quic(hosts, frame + frames)
 
     def result(self) -> Census:
         """Everything counted so far."""
@@ -149,6 +181,12 @@ class Counter:
             self._ports += np.bincount(np.concatenate(self._pending), minlength=65536)
             self._pending = []
             self._waiting = 0
+
+
+def _added(before: Sighting | None, later: Sighting, frames: int) -> Sighting:
+    if before is None:
+        return later._replace(first_frame=later.first_frame + frames)
+    return before._replace(frames=before.frames + later.frames)
 
 
 def _seen(before: Sighting | None, frames: NDArray[np.int64]) -> Sighting | None:

@@ -13,6 +13,10 @@ MAX_HELD = 32 << 20
 _OVERHEAD = 200                      # of one kept piece, in bytes
 
 
+Key = tuple[bytes, int, int]
+"""Addresses, identification, protocol: what fragments of one datagram share."""
+
+
 class _Datagram:
     """What is there of one datagram. Where fragments overlap, the first one's bytes stay."""
 
@@ -61,12 +65,17 @@ class _Datagram:
 
 
 class Reassembler:
-    """Keeps the unfinished datagrams of one capture. dropped: how many were given up for want of room."""
+    """Keeps the unfinished datagrams of one capture. dropped: how many were given up for want of room.
+
+    seen: the keys of all fragments that came, if it is a set; most: the most bytes ever held.
+    """
 
     def __init__(self) -> None:
         self.dropped = 0
+        self.most = 0
+        self.seen: set[Key] | None = None
         self._held = 0
-        self._datagrams: dict[tuple[bytes, int, int], _Datagram] = {}
+        self._datagrams: dict[Key, _Datagram] = {}
 
     def complete(self, chunk: Chunk) -> bool:
         """Take the chunk's fragments, in capture order, and push what they complete. False: nothing."""
@@ -80,12 +89,15 @@ class Reassembler:
             addresses = data[ip + 8:ip + 40] if v6 else data[ip + 12:ip + 20]
             # IPv6 identifies by addresses and identification alone, RFC 8200 4.5.
             key = (addresses.tobytes(), ident, -1 if v6 else protocol)
+            if self.seen is not None:
+                self.seen.add(key)
             datagram = self._datagrams.get(key)
             if datagram is None:
                 datagram = self._datagrams[key] = _Datagram()
                 self._held += _OVERHEAD
             new = datagram.add(offset, data[at:end].tobytes(), last=not more)
             self._held += new + (_OVERHEAD if new else 0)
+            self.most = max(self.most, self._held)
             payload = datagram.whole()
             if payload is not None:
                 self._forget(key)
@@ -106,7 +118,21 @@ class Reassembler:
         ))
         return True
 
-    def _forget(self, key: tuple[bytes, int, int]) -> None:
+    def follow(self, later: Reassembler) -> bool:
+        """Become what reads on where this one ended. False, and nothing is changed: not what `later` has read so.
+
+        later: began with nothing held and has its keys in `seen`.
+        """
+        assert later.seen is not None
+        if self._held + later.most > MAX_HELD or not later.seen.isdisjoint(self._datagrams):
+            return False
+        self.dropped += later.dropped
+        self.most = max(self.most, self._held + later.most)
+        self._held += later._held
+        self._datagrams.update(later._datagrams)
+        return True
+
+    def _forget(self, key: Key) -> None:
         datagram = self._datagrams.pop(key)
         self._held -= datagram.covered + _OVERHEAD * (len(datagram.pieces) + 1)
 

@@ -51,6 +51,10 @@ class Decoder:
         self._reassembler = Reassembler()
         self._counter = Counter()
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Peelers are functions and do not travel; a decoder that was sent decodes no further.
+        return {**self.__dict__, "_peelers": {}}
+
     @property
     def fragments_dropped(self) -> int:
         """Unfinished datagrams given up for want of room."""
@@ -82,6 +86,23 @@ class Decoder:
         segments = _table(table, chunk)
         self._counter.add(chunk, segments, table.first_frame)
         return segments
+
+    def watch_fragments(self) -> None:
+        """Note what follow() must know; before the first chunk."""
+        self._reassembler.seen = set()
+
+    def follow(self, later: Decoder, frames: int) -> bool:
+        """Become what decodes on where this one ended. False, and nothing is changed: fragments go across.
+
+        later: has decoded what comes next, as a capture of its own, with its fragments watched.
+        frames: how many came before that.
+        """
+        if not self._reassembler.follow(later._reassembler):
+            return False
+        self._counter.follow(later._counter, frames)
+        self.unknown_link_packets += later.unknown_link_packets
+        self.unknown_link_types |= later.unknown_link_types
+        return True
 
     def _note_links(self, link_type: NDArray[np.int32]) -> list[int]:
         """Count frames that are not decoded. Returns the link types that there are."""

@@ -22,6 +22,9 @@ _LANE_RECORDS = 75
 _FEWEST_LANES = 24                   # below, an array operation costs more than it saves
 _SEARCHED = 4096                     # bytes in which a lane's first record is looked for
 
+_FOLLOWING = 8                       # records that must look sound for the first to be taken for one
+_DAY = 86_400
+
 MAX_FRAME = 262_144
 """Wireshark's largest frame; a record that claims more is broken."""
 MAX_LARGE_FRAME = 128 << 20
@@ -125,6 +128,35 @@ class PcapWalker:
             start, captured, fields["original"].astype(np.int64), time,
             np.full(len(at), self.link_type, np.int32), consumed, need, broken,
         )
+
+    @property
+    def header(self) -> int:
+        """Bytes of a record before its frame."""
+        return self._form.header
+
+    def find(self, chunk: NDArray[np.uint8]) -> int:
+        """Where in a piece from the middle of a file a record may begin: it and those behind it are sound. Or -1."""
+        last = len(chunk) - self._form.header
+        if last < 0:
+            return -1
+        every = np.ndarray((last + 1,), self._record, buffer=chunk, strides=(1,))
+        largest = largest_frame(self.link_type)
+        captured = every["captured"].astype(np.int64)
+        like = (captured > 0) & (captured <= largest) & (captured <= every["original"]) & (every["original"] <= 1 << 28)
+        like &= every["fraction"] < 1_000_000_000 // self._form.nanoseconds
+        for place in np.flatnonzero(like).tolist():
+            at, seconds = place, int(every[place]["seconds"])
+            for behind in range(_FOLLOWING):
+                if at > last:
+                    if at == len(chunk) or behind > _FOLLOWING // 2:
+                        return int(place)
+                    break
+                if not like[at] or abs(int(every[at]["seconds"]) - seconds) > _DAY:
+                    break
+                at += self._form.header + int(captured[at])
+            else:
+                return int(place)
+        return -1
 
     def _places(self, chunk: NDArray[np.uint8]) -> NDArray[np.int64]:
         """Where records begin whose header is whole, in order."""

@@ -106,7 +106,7 @@ class CaptureReader:
             if len(frames.start):
                 packets += len(frames.start)
                 snapped += int(np.count_nonzero(frames.captured < frames.original))
-                times = _span(times, frames.time_ns)
+                times = span(times, frames.time_ns)
                 links.update(_distinct(frames.link_type))
             begin += frames.consumed
             left = len(buffers.data) - begin
@@ -164,8 +164,8 @@ def _is_event_trace(head: bytes) -> bool:
     return size >= 4096 and size % 1024 == 0 and size <= 16 << 20 and head[0x4A:0x4C] in (b"\1\xC0", b"\2\xC0")
 
 
-def _span(times: list[int], column: NDArray[np.int64]) -> list[int]:
-    """Earliest and latest time so far. A simple packet block has no time, which is written as zero."""
+def span(times: list[int], column: NDArray[np.int64]) -> list[int]:
+    """Earliest and latest time so far, from those before and a column. A simple packet block has no time, which is written as zero."""
     earliest = int(column.min())
     if earliest == 0:
         column = column[column != 0]

@@ -7,13 +7,17 @@ Row i of every column of a table is the same frame.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 _NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
 _NO_REPORTERS: Mapping[int, bytes] = {}
+
+
+HEAD = 18
+"""Bytes of a payload that tell whether it begins with a NEGOTIATE message."""
 
 
 class Cut(NamedTuple):
@@ -52,6 +56,13 @@ class PacketTable(NamedTuple):
     def rows(self) -> int:
         """How many frames."""
         return len(self.start)
+
+
+class Payloads(Protocol):
+    """Payload that is not in a table's data."""
+
+    def fetch(self, rows: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[bytearray, NDArray[np.int64]]:
+        """Bytes that hold the first so many bytes of each row's payload, and where these begin in them."""
 
 
 class SegmentTable(NamedTuple):
@@ -96,6 +107,8 @@ class SegmentTable(NamedTuple):
     unsized: NDArray[np.int64] = _NO_ROWS
     # rows, ascending, without tcp.len: all quoted headers, header lengths beyond the packet, lone
     # first fragments. Wireshark numbers them but takes no base sequence number from them.
+    elsewhere: Payloads | None = None
+    # the payload, where `data` has no more than the first HEAD bytes of each row
 
     @property
     def rows(self) -> int:

@@ -5,6 +5,7 @@ How many bytes there are depends on how much the connections moved, so that memo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from tempfile import TemporaryFile
 from typing import IO
 from weakref import finalize
@@ -17,6 +18,30 @@ from analyzer.errors import Error
 IN_MEMORY = 4 << 20
 """Bytes of which the newest are in memory; more are there only where no file can be written."""
 _NEAR = 64 << 10         # bytes between two spans that are read and not used, rather than read one by one
+
+
+Read = Callable[[int, memoryview], None]
+"""Fills a view with the bytes from a place on."""
+
+
+def gathered(
+    at: NDArray[np.int64], size: NDArray[np.int64], near: int, read: Read
+) -> tuple[bytearray, NDArray[np.int64]]:
+    """Bytes that hold each span, and where it begins in them. near: spans so close are read at once."""
+    order = np.argsort(at, kind="stable")
+    begin, end = at[order], np.maximum.accumulate((at + size)[order])
+    apart = np.ones(len(at), np.bool_)
+    apart[1:] = begin[1:] - end[:-1] > near
+    first = np.flatnonzero(apart)
+    start, stop = begin[first], end[np.append(first[1:], len(at))[: len(first)] - 1]
+    found = bytearray(int((stop - start).sum()))
+    target = np.cumsum(stop - start) - (stop - start)
+    with memoryview(found) as view:
+        for one, two, place in zip(start.tolist(), stop.tolist(), target.tolist(), strict=True):
+            read(one, view[place : place + two - one])
+    moved = np.empty_like(at)
+    moved[order] = begin + np.repeat(target - start, np.diff(np.append(first, len(at))))
+    return found, moved
 
 
 class Arena:
@@ -54,20 +79,7 @@ class Arena:
         """Bytes that hold each span, and where it begins in them. at, size: spans as they were appended."""
         if not self._filed:
             return self.newest, at
-        order = np.argsort(at, kind="stable")
-        begin, end = at[order], np.maximum.accumulate((at + size)[order])
-        apart = np.ones(len(at), np.bool_)
-        apart[1:] = begin[1:] - end[:-1] > _NEAR
-        first = np.flatnonzero(apart)
-        start, stop = begin[first], end[np.append(first[1:], len(at))[: len(first)] - 1]
-        found = bytearray(int((stop - start).sum()))
-        target = np.cumsum(stop - start) - (stop - start)
-        with memoryview(found) as view:
-            for one, two, place in zip(start.tolist(), stop.tolist(), target.tolist(), strict=True):
-                self._read(one, view[place : place + two - one])
-        moved = np.empty_like(at)
-        moved[order] = begin + np.repeat(target - start, np.diff(np.append(first, len(at))))
-        return found, moved
+        return gathered(at, size, _NEAR, self._read)
 
     def _read(self, start: int, view: memoryview) -> None:
         """Fill a view with the bytes from a place on."""

@@ -74,7 +74,7 @@ class FlowTable:
         known = len(self._pairs)
         short = np.zeros(segments.rows, np.bool_)
         short[segments.unnumbered] = True
-        flow, direction = self._flows(segments, short)
+        flow, direction = self.flows_of(segments, short)
         rows = Rows(
             flow=flow,
             direction=direction,
@@ -99,10 +99,13 @@ class FlowTable:
         result.peer_base[numbered] = part.peer_base
         return result
 
-    def _flows(
+    def flows_of(
         self, segments: SegmentTable, short: NDArray[np.bool_]
     ) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """The flow (both directions of an address and port pair) of each row, and which direction."""
+        """The flow (both directions of an address and port pair) of each row, and which direction.
+
+        short: rows that begin no flow; -1 is none. A part of assign(), for those who need no more.
+        """
         source, target = self._endpoints(segments)
         lower, upper = np.minimum(source, target), np.maximum(source, target)
         before = len(self._pairs)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.gather import gather
-from analyzer.capture.table import SegmentTable
+from analyzer.capture.table import HEAD, SegmentTable
 from analyzer.tcp.batch import WINDOWS
 from analyzer.tcp.pairs import grown
 from analyzer.tcp.rows import payload_bytes
@@ -29,7 +29,7 @@ _MESSAGE = np.dtype({
     "names": ["kind", "protocol", "signature", "command1", "command2"],
     "formats": ["u1", "u1", "S3", "u1", "u2"],
     "offsets": [0, 4, 5, 8, 16],
-    "itemsize": 18,
+    "itemsize": HEAD,
 })
 _UNDECIDED, _IS_SMB, _IS_NOT = 0, 1, 2
 _NEVER = np.iinfo(np.int64).max

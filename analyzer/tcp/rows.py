@@ -71,10 +71,14 @@ class RowStore:
     ) -> None:
         """Keep these rows of a table. conn, side and payload (keep the bytes too): one entry a row."""
         present = payload_bytes(segments, rows) * payload
-        start = segments.payload[rows]
         carrying = np.flatnonzero(present)
-        view = segments.data.data
-        spans = zip(start[carrying].tolist(), (start + present)[carrying].tolist(), strict=True)
+        size = present[carrying]
+        if segments.elsewhere is None:
+            view, start = segments.data.data, segments.payload[rows[carrying]]
+        else:
+            held, start = segments.elsewhere.fetch(rows[carrying], size)
+            view = memoryview(held)
+        spans = zip(start.tolist(), (start + size).tolist(), strict=True)
         measured = segments.icmp[rows] == 0
         records = np.zeros(len(rows), _RECORD)
         new = _columns(records)

@@ -58,7 +58,7 @@ def _made(frame: bytes, changes: list[tuple[int, int]], snap: int | None, more: 
 
 
 def _columns(table: SegmentTable) -> list[object]:
-    return [value.tolist() if isinstance(value, np.ndarray) else dict(value) for value in table[1:]]
+    return [value.tolist() if isinstance(value, np.ndarray) else value for value in table[1:]]
 
 
 @settings(max_examples=400)
