@@ -88,6 +88,8 @@ def _small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Chunks within ranges too, and guesses that are sometimes wrong."""
     monkeypatch.setattr(reader, "CHUNK", 2000)
     monkeypatch.setattr(ranges, "CHUNK", 700)
+    monkeypatch.setattr(ranges, "_LEAST", 60)
+    monkeypatch.setattr(divided, "BUFFER", 900)
     monkeypatch.setattr(pcap, "_FOLLOWING", 2)
 
 

@@ -20,7 +20,8 @@ from analyzer.capture.table import Cut, PacketTable
 from analyzer.errors import CaptureError
 
 _SEARCHED = 2 * MAX_FRAME            # bytes in which a first record is looked for
-_LEAST = 64 << 10                    # bytes read at a time
+_LEAST = 64 << 10                    # bytes read behind a range: in most captures a whole record
+BUFFER = CHUNK + (1 << 20)           # bytes to read into; what is left of a range at last is not read by itself
 
 
 class Piece(NamedTuple):
@@ -43,7 +44,7 @@ class RangeReader:
         self, file: FileIO, begin: int, end: int, *, guessed: bool, buffer: NDArray[np.uint8] | None = None
     ) -> None:
         self._file = file
-        self._buffer = np.empty(CHUNK, np.uint8) if buffer is None else buffer
+        self._buffer = np.empty(BUFFER, np.uint8) if buffer is None else buffer
         self._end = end
         file.seek(0)
         self._walker = PcapWalker(file.read(FILE_HEADER))
@@ -63,7 +64,8 @@ class RangeReader:
         while self.reached < self._end:
             file.seek(self.reached)
             # Little more than what belongs to the range, but a whole record; the file ends where a read is short.
-            wanted = min(len(buffer), max(self._end - self.reached + header, least))
+            rest = self._end - self.reached + least
+            wanted = rest if rest <= len(buffer) else max(CHUNK, least)
             filled = _read(file, buffer.data[:wanted])
             frames = self._walker.walk(buffer[:filled])
             at = frames.start - header
@@ -87,7 +89,7 @@ class RangeReader:
                 return
             least = max(_LEAST, frames.need)
             if least > len(buffer):
-                buffer = np.empty(least + CHUNK, np.uint8)
+                buffer = np.empty(least + BUFFER, np.uint8)
 
     def _piece(self, table: PacketTable) -> Piece:
         piece = Piece(table, self.reached)
