@@ -77,22 +77,32 @@ class Workers(Generic[Task, Result]):
                     task = next(source)
                 except StopIteration:
                     break
-                self._give(task, 0)
+                refused = self._give(task, 0)
+                if refused is not None:
+                    done.append((task, refused))
+                    break
             yield from done
-            if not self._busy:
+            if not self._busy and not done:
                 break
-            done = list(self._done(suspects))
+            done = list(self._done(suspects)) if self._busy else []
         while suspects:
-            self._give(*suspects.popleft())
+            task, deaths = suspects.popleft()
+            refused = self._give(task, deaths)
+            if refused is not None:
+                yield task, refused
             while self._busy:
                 yield from self._done(suspects)
 
-    def _give(self, task: Task, deaths: int) -> None:
-        worker = self._idle.pop() if self._idle else _Worker(self._work)
-        while not worker.give(task):                      # it died while it had nothing to do
-            worker.end(kill=True)
-            worker = _Worker(self._work)
-        self._busy[worker.number] = (worker, task, deaths)
+    def _give(self, task: Task, deaths: int) -> Died | None:
+        """Hand a task to a worker. Returns how workers ended if none of a few so much as took it."""
+        how = ""
+        for _ in range(self._count + TRIES):              # those that died while they had nothing to do, and new ones
+            worker = self._idle.pop() if self._idle else _Worker(self._work)
+            if worker.give(task):
+                self._busy[worker.number] = (worker, task, deaths)
+                return None
+            how = worker.end(kill=True)
+        return Died(TRIES, how)
 
     def _done(self, suspects: deque[tuple[Task, int]]) -> Iterator[tuple[Task, Result | Died | Failed]]:
         """Wait for at least one task to end."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
-from analyzer.workers import TRIES, Died, Failed, Workers
+from analyzer.workers import TRIES, Died, Failed, Workers, _Worker
 from tests.batch.hooks import forever, process, square
 
 
@@ -41,13 +42,24 @@ def test_a_task_that_takes_its_worker_down_is_the_only_one_to_blame() -> None:
 def test_one_that_dies_once_is_tried_again(tmp_path: Path) -> None:
     """A worker that was killed from outside costs nothing."""
     with Workers(process, 1) as workers:
-        results = workers.results([1, 2])
-        _, first = next(results)
+
+        def tasks() -> Iterator[int]:
+            yield 1
+            psutil.Process(workers._idle[0]._process.pid).kill()
+            yield 2
+
+        (_, first), (_, second) = workers.results(tasks())
         assert isinstance(first, int)
-        psutil.Process(first).kill()
-        _, second = next(results)
         assert isinstance(second, int)
         assert second != first
+
+
+def test_workers_that_end_as_they_start_are_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_Worker, "give", lambda _worker, _task: False)
+    with Workers(square, 1) as workers:
+        for task, outcome in workers.results([1, 2]):
+            assert isinstance(outcome, Died), task
+            assert outcome.times == TRIES
 
 
 def test_at_the_end_no_process_is_left() -> None:
