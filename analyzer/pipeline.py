@@ -157,7 +157,7 @@ def _reading(  # noqa: PLR0917 - what reading a capture leaves, however it was r
     contents = Contents(
         summary, decoder.census, (*store.limits, *numbering), decoder.unknown_link_packets,
         tuple(sorted(decoder.unknown_link_types)), decoder.fragments_dropped,
-        () if joined is None else joined.parts,
+        () if joined is None else joined.parts, decoder.fragments_passed,
     )
     return Reading(name, contents, store, settings, joined)
 

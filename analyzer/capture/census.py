@@ -23,6 +23,10 @@ _SMB = np.dtype({
     "itemsize": 24,
 })
 _SIGNATURE = np.frombuffer(b"SMB", "V3")
+_IPV4_PAIR = np.dtype([("both", "<u8")])
+_IPV6_PAIR = np.dtype([(name, "<u8") for name in ("high1", "low1", "high2", "low2")])
+_FACTORS = tuple(np.uint64(factor) for factor in (
+    0x9E3779B97F4A7C15, 0xC2B2AE3D27D4EB4F, 0x165667B19E3779F9, 0xD6E8FEB86659FD93))
 _QUIC = np.dtype([("first", "u1"), ("version", ">u4")])
 
 
@@ -62,6 +66,25 @@ def _addresses(chunk: Chunk, ip: int) -> tuple[bytes, bytes]:
     return found[:size], found[size:]
 
 
+def _firsts(chunk: Chunk, ip: NDArray[np.int64], toward: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """The rows, ascending, in which two hosts first speak in one direction. ip: where the IP header begins, or -1.
+
+    Addresses are told apart by 64 bits: all of two IPv4 addresses, a sum of products of two of IPv6.
+    """
+    key = np.zeros(len(ip), np.uint64)
+    version = np.where(ip >= 0, chunk.data[np.maximum(ip, 0)] >> 4, 0)
+    four, six = np.flatnonzero(version == 4), np.flatnonzero((version != 4) & (ip >= 0))
+    key[four] = chunk.gather(ip[four] + 12, _IPV4_PAIR)["both"]
+    if len(six):
+        pair = chunk.gather(ip[six] + 8, _IPV6_PAIR)
+        for field, factor in zip(_IPV6_PAIR.names or (), _FACTORS, strict=True):
+            key[six] += pair[field] * factor
+    order = np.lexsort((toward, key))
+    first = np.ones(len(order), np.bool_)
+    first[1:] = (key[order][1:] != key[order][:-1]) | (toward[order][1:] != toward[order][:-1])
+    return np.sort(order[first])
+
+
 class Counter:
     """Counts one capture, a chunk at a time."""
 
@@ -92,22 +115,26 @@ class Counter:
             self._count_tcp(segments)
         # Of one chunk in the order of frames, by whatever way they came here: then its size does not matter.
         hosts: list[tuple[int, tuple[bytes, bytes]]] = []
+        quic_frames: list[NDArray[np.int64]] = []
         roce = list(chunk.rdma)
         for rows, destination, source in chunk.datagrams:
             quic = np.flatnonzero((destination == 443) | (source == 443))
             if len(quic):
                 header = chunk.gather(rows.at[quic] + 8, _QUIC)
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
-                for index in long.tolist():
+                quic_frames.append(rows.row[long] + first_frame)
+                toward = destination[long] == 443
+                full = len(self._quic_hosts) >= HOSTS
+                for index in () if full else long[_firsts(chunk, rows.ip[long], toward)].tolist():
                     ends = _addresses(chunk, int(rows.ip[index]))
                     ends = ends if destination[index] == 443 else ends[::-1]
                     hosts.append((int(rows.row[index]) + first_frame, ends))
             roce.append(rows.row[destination == 4791])
-        if hosts:
-            hosts.sort(key=lambda seen: seen[0])
-            self._quic = _seen(self._quic, np.array([frame for frame, _ in hosts]))
-            for frame, ends in hosts:
-                self._see_quic(ends, frame)
+        if quic_frames:
+            self._quic = _seen(self._quic, np.concatenate(quic_frames))
+            for frame, ends in sorted(hosts, key=lambda seen: seen[0]):
+                if not self._see_quic(ends, frame):
+                    break
         if roce:
             self._see_rdma("RoCE", np.concatenate(roce) + first_frame)
 
@@ -167,9 +194,11 @@ class Counter:
                 assert seen is not None
                 self._smb[port] = seen
 
-    def _see_quic(self, hosts: tuple[bytes, bytes], frame: int) -> None:
+    def _see_quic(self, hosts: tuple[bytes, bytes], frame: int) -> bool:
+        """Keep the first frame of two hosts; False where there is no room for more."""
         if len(self._quic_hosts) < HOSTS:
             self._quic_hosts.setdefault(hosts, frame)
+        return len(self._quic_hosts) < HOSTS
 
     def _see_rdma(self, kind: str, frames: NDArray[np.int64]) -> None:
         seen = _seen(self._rdma.get(kind), frames)

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from analyzer.capture.layers import IP4, IP6, Chunk, Fragments, Rows
 
 MAX_HELD = 32 << 20
 """Bytes of unfinished datagrams kept; the oldest go first. A datagram has 64 KiB at most."""
 _OVERHEAD = 200                      # of one kept piece, in bytes
+
+CREDIT = 200 << 20
+COST = 400
+"""What a fragment may cost: bytes of it are earned, and COST spent. A sound network has few fragments of less
+than 500 bytes, so only a capture made of small ones, half a million of them, comes to the end of CREDIT."""
 
 
 Key = tuple[bytes, int, int]
@@ -68,24 +75,29 @@ class Reassembler:
     """Keeps the unfinished datagrams of one capture. dropped: how many were given up for want of room.
 
     seen: the keys of all fragments that came, if it is a set; most: the most bytes ever held.
+    passed: fragments that were not looked at, because too many small ones came before them, and the frame of
+    the first; 0 and 0 where there is none.
     """
 
     def __init__(self) -> None:
         self.dropped = 0
         self.most = 0
         self.seen: set[Key] | None = None
+        self.passed = (0, 0)
+        self._credit = self._lowest = CREDIT             # now, and the least there was
         self._held = 0
         self._datagrams: dict[Key, _Datagram] = {}
 
-    def complete(self, chunk: Chunk) -> bool:
-        """Take the chunk's fragments, in capture order, and push what they complete. False: nothing."""
+    def complete(self, chunk: Chunk, first_frame: int) -> bool:
+        """Take the chunk's fragments, in capture order, and push what they complete. False: nothing.
+
+        first_frame: frame number of the chunk's row 0.
+        """
         parts, chunk.fragments = chunk.fragments, []
         data = chunk.data
         tail = bytearray()
         found: list[tuple[int, int, int, int, int, int]] = []
-        for row, ip, at, end, ident, protocol, offset, more, v6, mark in sorted(
-            line for part in parts for line in _lines(part)
-        ):
+        for row, ip, at, end, ident, protocol, offset, more, v6, mark in self._affordable(_columns(parts), first_frame):
             addresses = data[ip + 8:ip + 40] if v6 else data[ip + 12:ip + 20]
             # IPv6 identifies by addresses and identification alone, RFC 8200 4.5.
             key = (addresses.tobytes(), ident, -1 if v6 else protocol)
@@ -126,23 +138,43 @@ class Reassembler:
         assert later.seen is not None
         if self._held + later.most > MAX_HELD or not later.seen.isdisjoint(self._datagrams):
             return False
+        if self.passed[0] or later.passed[0] or self._credit + later._lowest < CREDIT:
+            return False
+        self._lowest = min(self._lowest, self._credit + later._lowest - CREDIT)
+        self._credit += later._credit - CREDIT
         self.dropped += later.dropped
         self.most = max(self.most, self._held + later.most)
         self._held += later._held
         self._datagrams.update(later._datagrams)
         return True
 
+    def _affordable(self, columns: NDArray[np.int64], first_frame: int) -> Iterator[list[int]]:
+        """The fragments that are looked at, as rows of numbers."""
+        count = columns.shape[1]
+        if self.passed[0]:
+            self.passed = (self.passed[0] + count, self.passed[1])
+            return iter(())
+        left = self._credit + np.cumsum(columns[3] - columns[2] - COST)
+        if left.min() < 0:
+            good = int(np.argmax(left < 0))
+            self.passed = (count - good, first_frame + int(columns[0, good]))
+            columns = columns[:, :good]
+        elif count:
+            self._credit, self._lowest = int(left[-1]), min(self._lowest, int(left.min()))
+        return iter(columns.T.tolist())
+
     def _forget(self, key: Key) -> None:
         datagram = self._datagrams.pop(key)
         self._held -= datagram.covered + _OVERHEAD * (len(datagram.pieces) + 1)
 
 
-def _lines(part: Fragments) -> list[tuple[int, ...]]:
-    """The fragments as rows of numbers, the frame first."""
-    rows = part.rows
-    count = len(rows.row)
-    columns = (
-        rows.row, rows.ip, rows.at, rows.end, part.ident, part.protocol, part.offset, part.more,
-        np.full(count, part.v6), rows.mark,
-    )
-    return list(zip(*(column.tolist() for column in columns), strict=True))
+def _columns(parts: Sequence[Fragments]) -> NDArray[np.int64]:
+    """The fragments in capture order, shape (10, fragments)."""
+    columns = np.concatenate([
+        np.array([
+            part.rows.row, part.rows.ip, part.rows.at, part.rows.end, part.ident, part.protocol, part.offset,
+            part.more, np.full(len(part.rows.row), part.v6), part.rows.mark,
+        ], np.int64)
+        for part in parts
+    ], axis=1)
+    return columns[:, np.lexsort((columns[1], columns[0]))]

@@ -61,6 +61,11 @@ class Decoder:
         return self._reassembler.dropped
 
     @property
+    def fragments_passed(self) -> tuple[int, int]:
+        """Fragments not looked at because too many small ones came before them, and the frame of the first."""
+        return self._reassembler.passed
+
+    @property
     def census(self) -> Census:
         """What the capture holds, as far as it has been decoded."""
         return self._counter.result()
@@ -80,7 +85,7 @@ class Decoder:
                 chunk.dispatch(LINK, table.link_type, rows)
             chunk.peel()
             for _ in range(_NESTED):
-                if not chunk.fragments or not self._reassembler.complete(chunk):
+                if not chunk.fragments or not self._reassembler.complete(chunk, table.first_frame):
                     break
                 chunk.peel()
         segments = _table(table, chunk)

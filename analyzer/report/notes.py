@@ -41,6 +41,7 @@ class Contents(NamedTuple):
     unknown_link_types: tuple[int, ...]
     fragments_dropped: int
     parts: tuple[Part, ...] = ()             # the files it was joined from
+    fragments_passed: tuple[int, int] = (0, 0)   # not looked at, and the frame of the first
 
 
 class NoteTaker:
@@ -130,6 +131,12 @@ def _limits(contents: Contents) -> Iterator[Note]:
     if contents.fragments_dropped:
         yield Note(
             "limit-reached", f"fragments: {contents.fragments_dropped:,} IP datagrams were given up unfinished"
+        )
+    passed, frame = contents.fragments_passed
+    if passed:
+        yield Note(
+            "limit-reached",
+            f"fragments: {passed:,} were passed over from frame {frame} on, because too many small ones came before",
         )
     for limit in contents.limits:
         option = OPTIONS.get(limit.name)

@@ -121,6 +121,22 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert decoder.fragments_dropped > 10
 
 
+@pytest.mark.parametrize("chunk", [200, 1000, 1 << 20])
+def test_small_ones_beyond_measure_are_passed_over_and_said(monkeypatch: pytest.MonkeyPatch, chunk: int) -> None:
+    """Large ones pay for themselves; small ones come to an end, in the same frame whatever the chunks."""
+    monkeypatch.setattr(fragments, "CREDIT", 3000)
+    monkeypatch.setattr(reader, "CHUNK", chunk)
+    small = [ethernet(part) for part in split4(WHOLE[:160], 16)]
+    assert len(small) == 10
+    tables, decoder = decoded(pcap([*FOUR, *small, *FOUR]))
+    assert sum(table.rows for table in tables) == 3
+    # FOUR brings 3020 bytes and costs 1600, so 4420 are left, for 11 that cost 384 each.
+    assert decoder.fragments_passed == (0, 0)
+    tables, decoder = decoded(pcap([*FOUR, *small, *small, *FOUR]))
+    assert decoder.fragments_passed == (24 - 11, 4 + 11 + 1)
+    assert decoder.fragments_dropped == 0
+
+
 def test_overlaps_are_put_together_byte_by_byte() -> None:
     """Against a plain array: random pieces, in random order, first copy wins."""
     chance = random.Random(9)
