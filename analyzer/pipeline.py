@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from analyzer.rewrite.pseudonym import Pseudonyms
 
 SMB_PORTS = frozenset({139, 445})
+COPIED_CONNECTIONS = 30_000          # of a capture that shrank as if they were copies of each other
+COPIED_STREAMS = 1_000_000           # the same, of any port
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
 
 
@@ -137,7 +139,7 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
         with open_source(capture, settings.limits) as source:
             reader = CaptureReader(source)
             tables = reader.tables() if watch is None else _watched(reader.tables(), name, source, watch)
-            numbering = _take(tables, decoder, store)
+            numbering = _take(tables, decoder, store, source)
         summary = reader.summary
     assert summary is not None
     return _reading(name, summary, decoder, store, numbering, settings, joined)
@@ -175,13 +177,20 @@ def _divided(name: str, path: str, settings: Settings, watch: Watch | None) -> R
 
 
 def _take(
-    tables: Iterable[PacketTable], decoder: Decoder, store: SegmentStore
+    tables: Iterable[PacketTable], decoder: Decoder, store: SegmentStore, source: Source | None = None
 ) -> tuple[LimitReached, ...]:
-    """Every packet of a capture, into what is kept of it; returns the limits of numbering that were reached."""
+    """Every packet of a capture, into what is kept of it; returns the limits of numbering that were reached.
+
+    source: ended where a bomb of connections comes out of it.
+    """
     flows = FlowTable()
     for table in tables:
         segments = decoder.decode(table)
         store.add(segments, flows.assign(segments))
+        if source is not None and source.tight and (
+            store.ends.count > COPIED_CONNECTIONS or flows.streams > COPIED_STREAMS
+        ):
+            source.stop(f"{flows.streams:,} TCP connections that can only be copies of each other")
     return tuple(flows.limits)
 
 

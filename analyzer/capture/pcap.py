@@ -20,6 +20,7 @@ _LANED = 1 << 20                     # chunks from this size on are walked in la
 _SAMPLE = 1 << 15                    # bytes that tell how large records are
 _LANE_RECORDS = 75
 _FEWEST_LANES = 24                   # below, an array operation costs more than it saves
+_TRIES = 32                          # places in them that look like one at first sight
 _SEARCHED = 4096                     # bytes in which a lane's first record is looked for
 
 _FOLLOWING = 8                       # records that must look sound for the first to be taken for one
@@ -214,7 +215,9 @@ class PcapWalker:
 
         def near(target: int) -> int:
             found = search(data, target, target + _SEARCHED)
-            while found is not None:
+            for _ in range(_TRIES):
+                if found is None:
+                    break
                 place = found.start() - high
                 size, = length(data, place + self._length_at)
                 following = place + header + size

@@ -31,6 +31,7 @@ class Limits(NamedTuple):
     max_decompressed: int = 64 << 30
     max_ratio: int = 250
     ratio_after: int = 1 << 30
+    many_ratio: int = 20                 # above it a capture may hold few connections, see `Source.tight`
 
 
 class Source:
@@ -54,6 +55,7 @@ class Source:
         self._owned = owned
         self._limits = limits
         self._failed = ""
+        self._over = False
         self._produced = 0
         self._skipped = 0                # bytes still to be passed over, delivered before by another decoder
         # A library's file may lack readinto; plain files, pipes and BytesIO have it.
@@ -86,6 +88,7 @@ class Source:
             elif not self._next_piece():
                 break
         self.delivered += filled
+        self._over = filled < wanted
         if self._failed and self.cut is None and filled < wanted:
             self.cut = Cut(self.delivered, self._failed)
         return filled
@@ -103,6 +106,23 @@ class Source:
                 self._file.seek(before)
         except (OSError, ValueError, AttributeError):
             return None
+
+    @property
+    def tight(self) -> bool:
+        """Whether what was delivered is so alike that its connections are copies of each other.
+
+        A connection of its own has addresses, times, numbers and GUIDs that no compression takes away.
+        """
+        limits = self._limits
+        return bool(self.compression) and limits.ratio_after < limits.max_decompressed and (
+            self.delivered > limits.many_ratio * self.read)
+
+    def stop(self, reason: str) -> None:
+        """Deliver nothing more, if there is more, because of what was delivered; --max-decompressed lifts it."""
+        if self._over or self.cut is not None:
+            return
+        self._held = memoryview(b"")
+        self.cut = Cut(self.delivered, f"{reason}: {self.read} bytes became {self.delivered}", option="--max-decompressed")
 
     def close(self) -> None:
         """End the decompression, and close the file if this source opened it."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from tests.fuzz.check import LIMIT_KB, Broken, check, check_command
 from tests.fuzz.corpus import seeds
-from tests.fuzz.hostile import CASES
+from tests.fuzz.hostile import CASES, UNITS, packed
 from tests.fuzz.mutate import Mutant, random_mutants, sweep
 from tests.fuzz.shrink import shrunk
 
@@ -72,11 +72,12 @@ def _keep(out: Path, data: bytes, broken: Broken) -> None:
     print(f"  kept as {path} ({len(small)} bytes)", file=sys.stderr)
 
 
-def _hostile() -> int:
-    """Time and result of each hostile capture, in its own process."""
+def _hostile(size: int) -> int:
+    """Time and result of each hostile capture, in its own process; of `size` bytes after decompression, or of 1 MB."""
     failed = 0
-    for name, make in CASES.items():
-        data = make(1_000_000)
+    made = [(name, make(1_000_000)) for name, make in CASES.items()] if not size else (
+        (name, packed(name, size)) for name in UNITS)
+    for name, data in made:
         began = time.monotonic()
         broken = check_command(data)
         print(f"{name:24s} {len(data):9,} bytes {time.monotonic() - began:6.1f} s {'' if broken is None else broken}", flush=True)
@@ -92,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, default=Path("fuzz-found"), help="folder for what breaks something")
     parser.add_argument("--command", action="store_true", help="each input in its own process, as users run it")
     parser.add_argument("--hostile", action="store_true", help="check the captures of hostile.py, of 1 MB each")
+    parser.add_argument("--packed", type=int, default=0, metavar="BYTES", help="check compressed ones that become so large")
     parser.add_argument("files", nargs="*", type=Path, help="check these files instead")
     options = parser.parse_args(arguments)
     faulthandler.enable()
@@ -99,8 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         import resource
 
         resource.setrlimit(resource.RLIMIT_AS, (LIMIT_KB * 1024, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    if options.hostile:
-        return _hostile()
+    if options.hostile or options.packed:
+        return _hostile(options.packed)
     if options.files:
         results = [(path, check(path.read_bytes(), every=True) or check_command(path.read_bytes())) for path in options.files]
         for path, broken in results:

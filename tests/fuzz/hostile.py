@@ -10,6 +10,8 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 
+import zstandard
+
 CLIENT, SERVER = b"\x0a\0\0\1", b"\x0a\0\0\2"
 WINDOW = 65_500                       # bytes of one side that are kept of a connection
 SYN, RST, ACK, SYN_ACK, PSH_ACK = 2, 4, 0x10, 0x12, 0x18
@@ -222,3 +224,73 @@ CASES: dict[str, Case] = {
     "statistics": repeated(SECTION + INTERFACE, block(5, struct.pack("<IQHHQ", 0, 0, 5, 8, 1))),
     "empty-records": lambda size: pcap([], size) + bytes(size - 24),
 }
+
+
+def big_block(kind: int, body: bytes) -> bytes:
+    """A pcapng block of a big-endian section."""
+    size = struct.pack(">I", len(body) + 12)
+    return struct.pack(">I", kind) + size + body + size
+
+
+def packet(data: bytes) -> bytes:
+    """An enhanced packet block."""
+    return block(6, struct.pack("<IIIII", 0, 0, 1, len(data), len(data)) + data)
+
+
+def records(packets: Iterable[bytes]) -> bytes:
+    """Records of a classic capture."""
+    return b"".join(struct.pack("<IIII", 1_700_000_000, 5, len(one), len(one)) + one for one in packets)
+
+
+def later(packets: Iterable[Packet], by: int) -> list[Packet]:
+    """The same segments with other sequence numbers: for TCP another connection."""
+    out = []
+    for one in packets:
+        numbers = (struct.unpack(">II", one[24:32]))
+        moved = struct.pack(">II", *((number + by) % (1 << 32) for number in numbers))
+        out.append(one[:24] + moved + one[32:])
+    return out
+
+
+_BIG_SECTION = big_block(0x0A0D0D0A, struct.pack(">IHHq", 0x1A2B3C4D, 1, 0, -1))
+_BIG_INTERFACE = big_block(1, struct.pack(">HHI", RAW, 0, 0))
+_BIG_PACKET = big_block(6, bytes(20))
+_PCAP = pcap([], 24)
+_SYN = tcp(50_000, 999, 0, SYN)
+_TALK = spoken(netbios(asking(0x202)), netbios(answering(0x202)))
+_STATISTICS = block(5, struct.pack("<IQHHQ", 0, 0, 5, 8, 1))
+_NAME = block(4, struct.pack("<HHI4s", 1, 8, 1, b"abc\0") + bytes(4))
+
+UNITS: dict[str, tuple[bytes, bytes]] = {
+    "empty-blocks": (SECTION, block(0x123, b"")),
+    "empty-records": (_PCAP, bytes(16)),
+    "interfaces": (SECTION, INTERFACE),
+    "sections": (b"", SECTION),
+    "sections-in-both-orders": (b"", SECTION + _BIG_SECTION),
+    "packets-in-both-orders": (b"", SECTION + INTERFACE + packet(b"") + _BIG_SECTION + _BIG_INTERFACE + _BIG_PACKET),
+    "section-for-each-packet": (b"", SECTION + INTERFACE + packet(_SYN)),
+    "names": (SECTION + INTERFACE, _NAME),
+    "statistics": (SECTION + INTERFACE, _STATISTICS),
+    "empty-packets": (SECTION + INTERFACE, packet(b"")),
+    "empty-simple-packets": (SECTION + INTERFACE, block(3, bytes(4))),
+    "all-blocks-in-turn": (
+        SECTION + INTERFACE, packet(_SYN) + _STATISTICS + _NAME + INTERFACE + block(3, bytes(4)) + block(2, bytes(20)) + block(0x77, b"")),
+    "one-syn": (_PCAP, records([_SYN])),
+    "new-syns": (_PCAP, records([_SYN, *later([_SYN], 777_777)])),
+    "new-talks": (_PCAP, records([*_TALK, *later(_TALK, 100_000_000)])),
+    "one-byte": (_PCAP, records([tcp(50_000, 1000, 5000, PSH_ACK, b"x")])),
+    "quotes": (_PCAP, records([ip(SERVER, CLIENT, 1, b"\3\1" + bytes(6) + _SYN[:28])])),
+    "fragments": (_PCAP, records([ip(CLIENT, SERVER, 6, bytes(8), fragment=0x2001)])),
+    "quic": (_PCAP, records([ip(CLIENT, SERVER, 17, struct.pack(">HHHH", 5, 443, 14, 0) + b"\xc0\0\0\0\1\1")])),
+    "ip-in-ip": (_PCAP, records([ip(CLIENT, SERVER, 4, ip(CLIENT, SERVER, 4, ip(CLIENT, SERVER, 4, _SYN)))])),
+}
+
+
+def packed(name: str, size: int) -> bytes:
+    """A capture of about `size` bytes that are one unit over and over, as zstd makes it small."""
+    head, unit = UNITS[name]
+    piece = unit * max((1 << 20) // len(unit), 1)
+    packer = zstandard.ZstdCompressor(level=1).compressobj()
+    out = [packer.compress(head)]
+    out += [packer.compress(piece) for _ in range(max(size // len(piece), 1))]
+    return b"".join([*out, packer.flush()])
