@@ -7,7 +7,9 @@ python -m benchmarks.inputs mixed FILE --megabytes N | syns FILE --count N [--re
 from __future__ import annotations
 
 import argparse
+import mmap
 import struct
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -24,6 +26,8 @@ HEALTHY = ("ok-signing-mandatory.pcap", "ok-all-contexts.pcap", "ok-nt1.pcap")
 BROKEN = ("no-common-dialect.pcap", "signing-mismatch-nt1.pcap", "server-reset.pcap", "smb1-only-client.pcap",
           "silent-server.pcap", "tcp-refused.pcap")  # fmt: skip
 MSS = 1460
+LARGE = 1000                 # bytes of a packet from which on it carries bulk data
+_HEADERS = 122               # bytes of a packet that stay: Ethernet, IP, TCP, NetBIOS, SMB2
 
 
 class Talk(NamedTuple):
@@ -172,6 +176,45 @@ def _in_turn(parts: list[Iterator[NDArray[np.uint8]]]) -> Iterator[NDArray[np.ui
                 yield step
                 left.append(part)
         parts = left
+
+
+def filled(path: Path) -> None:
+    """Give the large packets of a pcap contents that compress like real ones: to about half.
+
+    Copies of a template are all alike, so that a compressed capture of them says nothing of decompression.
+    """
+    contents = np.frombuffer(_contents(1 << 24), np.uint8)
+    following: dict[bytes, int] = {}
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), 0) as data:
+        view = np.frombuffer(data, np.uint8)
+        at = len(FILE_HEADER)
+        while at + 16 <= len(data):
+            size, = struct.unpack_from("<I", data, at + 8)
+            begin, end = at + 16 + _HEADERS, at + 16 + size
+            if size > LARGE:
+                ends = data[at + 16 + 26 : at + 16 + 38]
+                place = following.get(ends, zlib.crc32(ends))
+                wrapped = place % (len(contents) - size)
+                view[begin:end] = contents[wrapped : wrapped + end - begin]
+                following[ends] = place + end - begin
+            at = end
+        del view
+
+
+def _contents(size: int) -> bytes:
+    """Text, tables, noise and zeros in turn, as files are."""
+    chance = np.random.default_rng(7)
+    words = [chance.integers(97, 123, int(length), np.uint8).tobytes() for length in chance.integers(2, 10, 4000)]
+    table = np.zeros(1024, [("key", "<u4"), ("value", "<u2"), ("kind", "u1"), ("rest", "V5"), ("hash", "<u4")])
+    parts: list[bytes] = []
+    while sum(map(len, parts)) < size:
+        table["key"] = np.cumsum(chance.integers(0, 50, 1024))
+        table["value"], table["kind"] = chance.integers(0, 3000, 1024), chance.integers(0, 4, 1024)
+        table["hash"] = chance.integers(0, 1 << 30, 1024)
+        text = [b" ".join(words[i] for i in np.minimum(chance.zipf(1.3, 3000) - 1, 3999).tolist()) for _ in range(4)]
+        noise = [chance.integers(0, 256, 16384, np.uint8).tobytes() for _ in range(3)]
+        parts += [*text, table.tobytes(), *noise, bytes(4096)]
+    return b"".join(parts)[:size]
 
 
 def syns(path: Path, count: int, *, refused: bool) -> None:

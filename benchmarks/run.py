@@ -112,6 +112,7 @@ class Bench:
         """Compressed captures beside their decompressor alone, through the same libraries."""
         plain = self.folder / "mixed.pcap"
         inputs.mixed(plain, 1000 * MEGABYTE // self.scale)
+        inputs.filled(plain)
         drain = "import sys; from analyzer.capture.source import open_source\nb = memoryview(bytearray(1 << 23))\n"
         drain += "s = open_source(sys.argv[1])\nwhile s.readinto(b): pass"
         for ending, pack in (("gz", _gzip), ("zst", _zstd), ("lz4", _lz4)):
