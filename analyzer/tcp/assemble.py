@@ -58,7 +58,8 @@ class Portion(NamedTuple):
         at = np.full(len(rows.at), NO_PAYLOAD, np.uint32)
         at[rows.at != NO_PAYLOAD] = 0
         at[carrying] = np.cumsum(size) - size
-        arena = b"".join([self.arena[begin:end] for begin, end in spans])
+        view = memoryview(self.arena)
+        arena = b"".join([view[begin:end] for begin, end in spans])
         told = {frame: self.reporters[frame] for frame in rows.frame[rows.icmp != 0].tolist() if frame in self.reporters}
         return self._replace(rows=rows._replace(at=at), arena=arena, reporters=told)
 
@@ -151,11 +152,12 @@ def _streams(evidence: Evidence, arena: bytes | bytearray) -> Iterator[ByteStrea
     spans = list(zip(evidence.at.tolist(), (evidence.at + evidence.present).tolist(), strict=True))
     bounds = evidence.bounds.tolist()
     known, horizons = evidence.known.tolist(), evidence.horizon.tolist()
+    view = memoryview(arena)             # whose slices are no copies
     for side, simple in enumerate(evidence.simple.tolist()):
         first, last = bounds[side], bounds[side + 1]
         if not simple:
             pieces = [
-                Piece(offsets[i], lengths[i], frames[i], times[i], bytes(arena[spans[i][0] : spans[i][1]]))
+                Piece(offsets[i], lengths[i], frames[i], times[i], bytes(view[spans[i][0] : spans[i][1]]))
                 for i in range(first, last)
             ]
             yield reassemble(pieces, known[side], horizons[side])
@@ -164,7 +166,7 @@ def _streams(evidence: Evidence, arena: bytes | bytearray) -> Iterator[ByteStrea
         else:
             run = Run(
                 0,
-                b"".join([arena[start:end] for start, end in spans[first:last]]),
+                b"".join([view[start:end] for start, end in spans[first:last]]),
                 tuple(ends[first:last]),
                 tuple(frames[first:last]),
                 tuple(times[first:last]),
