@@ -31,7 +31,7 @@ class Limits(NamedTuple):
     max_decompressed: int = 64 << 30
     max_ratio: int = 250
     ratio_after: int = 1 << 30
-    many_ratio: int = 20                 # above it a capture may hold few connections, see `Source.tight`
+    many_ratio: int = 100                # above it a capture may hold few connections, see `Source.tight`
 
 
 class Source:
