@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Iterator, Mapping, Sequence
-from tempfile import SpooledTemporaryFile
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from io import BytesIO
+from typing import IO, TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from weakref import finalize
 
 from analyzer.negotiation.evidence import evidence
@@ -151,8 +151,16 @@ class Ledger:
     """All accounts of a run, in the order in which they came. They go with the last chapter."""
 
     def __init__(self) -> None:
-        self.file: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(IN_MEMORY)  # noqa: SIM115 - by finalize
-        finalize(self, self.file.close)
+        self.file: IO[bytes] = BytesIO()
+
+    def settle(self) -> None:
+        """Between two pieces: to disk, once memory should hold no more."""
+        if isinstance(self.file, BytesIO) and self.file.tell() > IN_MEMORY:
+            from tempfile import TemporaryFile
+
+            in_memory, self.file = self.file, TemporaryFile()  # noqa: SIM115 - closed by finalize
+            finalize(self, self.file.close)
+            self.file.write(in_memory.getbuffer())
 
     def chapter(self) -> Chapter:
         """Where the accounts of one capture go; each must be ended before the next begins."""
@@ -162,6 +170,7 @@ class Ledger:
         """Put away something else, between two chapters."""
         at = self.file.tell()
         pickle.dump(value, self.file, pickle.HIGHEST_PROTOCOL)
+        self.settle()
         return Kept(self, at)
 
 
@@ -206,6 +215,7 @@ class Chapter:
 
     def _write(self, block: bytes) -> None:
         self._ledger.file.write(block)
+        self._ledger.settle()
         self._sizes.append(len(block))
 
     def __iter__(self) -> Iterator[Account]:

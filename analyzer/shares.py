@@ -1,19 +1,12 @@
 """Many captures, several processes: each reads its share, all learn what the others saw, results come in order.
 
-The result is that of one process, whatever their number. A worker is `python -c` with pickles on its
-standard input and output: it starts alike on every system, and ends with the process that started it.
+The result is that of one process, whatever their number.
 """
 
 from __future__ import annotations
 
-import os
-import pickle
-import queue
-import subprocess
-import sys
-import threading
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from analyzer.alike import Diagnosed
 from analyzer.diagnosis.engine import RuleSet
@@ -23,9 +16,10 @@ from analyzer.negotiation.others import Shared
 from analyzer.pipeline import Analyzed, Capture, Run, Settings, Watch
 from analyzer.telling import Wanted
 
-ENOUGH = 24              # captures for which it pays to start another process
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
-_PROGRAM = "from analyzer.shares import serve; serve()"
+ENOUGH = 24              # captures for which it pays to start another process
 
 
 class Rules(NamedTuple):
@@ -101,9 +95,9 @@ class _Worker:
     """A process with its share."""
 
     def __init__(self, share: _Share) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - this interpreter, a constant program
-            [sys.executable, "-P", "-c", _PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+        from analyzer.workers import Process
+
+        self._process = Process(_serve)
         self._count = len(share.captures)
         self._send(share)
 
@@ -124,61 +118,33 @@ class _Worker:
 
     def end(self) -> None:
         """It is not needed any more."""
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                try:
-                    stream.close()
-                except OSError:          # what it was still to be told
-                    continue
-        self._process.wait()
+        self._process.end(kill=True)
 
     def _send(self, message: object) -> None:
-        assert self._process.stdin is not None
-        try:
-            pickle.dump(message, self._process.stdin, pickle.HIGHEST_PROTOCOL)
-            self._process.stdin.flush()
-        except OSError:
-            raise Error("a worker process ended unexpectedly; --jobs 1 does without") from None
+        if not self._process.give(message):
+            raise Error(_LOST)
 
     def _receive(self) -> Any:
-        assert self._process.stdout is not None
         try:
-            return pickle.load(self._process.stdout)  # noqa: S301 - from our own process
-        except (EOFError, pickle.UnpicklingError):
-            raise Error("a worker process ended unexpectedly; --jobs 1 does without") from None
+            return self._process.pipe.recv()
+        except (EOFError, OSError):
+            raise Error(_LOST) from None
 
 
-def serve() -> None:
+_LOST = "a worker process ended unexpectedly; --jobs 1 does without"
+
+
+def _serve(pipe: Connection) -> None:
     """The other side: a worker, from start to end."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)                        # whatever prints must not get between the pickles
-    told: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    threading.Thread(target=_listen, args=(sys.stdin.buffer, told), daemon=True).start()
-    share: _Share = told.get()
-    run = Run(share.captures, share.settings, share.wanted, several=True)
-    rules = share.rules.load()
     try:
-        _say(out, run.others.shared())
-        for other in told.get():
+        share: _Share = pipe.recv()
+        run = Run(share.captures, share.settings, share.wanted, several=True)
+        rules = share.rules.load()
+        pipe.send(run.others.shared())
+        for other in pipe.recv():
             run.others.learn(other)
         for analyzed in run.results(rules):
             connections = [(one.record, one.verdict._replace(findings=())) for one in analyzed.connections]
-            _say(out, (analyzed.record, analyzed.cut, connections))
-    except OSError:                      # nobody wants to know any more
-        os._exit(1)
-    # Not by way of the interpreter's own end: it would wait for the thread that still listens.
-    os._exit(0)
-
-
-def _say(out: IO[bytes], message: object) -> None:
-    pickle.dump(message, out, pickle.HIGHEST_PROTOCOL)
-    out.flush()
-
-
-def _listen(source: IO[bytes], told: queue.SimpleQueue[Any]) -> None:
-    """Hand on what comes; when nothing can come any more, whoever started this process is gone."""
-    while True:
-        try:
-            told.put(pickle.load(source))  # noqa: S301 - from the process that started this one
-        except (EOFError, pickle.UnpicklingError):
-            os._exit(1)
+            pipe.send((analyzed.record, analyzed.cut, connections))
+    except (EOFError, OSError):          # nobody wants to know any more
+        return

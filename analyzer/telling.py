@@ -15,7 +15,6 @@ from analyzer.negotiation.notice import Notice, notice_of
 from analyzer.negotiation.story import Story, tell
 from analyzer.tcp.assemble import Portion
 from analyzer.tcp.connection import Connection
-from analyzer.workers import Died, Failed, Workers
 
 MANY = 2048              # connections of one capture for which it pays to start processes
 
@@ -127,6 +126,8 @@ def told(
 
 def _shared(work: _Work, portions: Iterable[Portion], jobs: int) -> Iterator[Told]:
     """What processes say of each portion, in order."""
+    from analyzer.workers import Died, Failed, Workers
+
     waiting: dict[int, Told] = {}
     due = 0
     tasks = enumerate(portion.detached() for portion in portions)

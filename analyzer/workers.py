@@ -51,8 +51,8 @@ class Workers(Generic[Task, Result]):
     def __init__(self, work: Callable[[Task], Result], count: int) -> None:
         self._work = work
         self._count = max(count, 1)
-        self._idle: list[_Worker] = []
-        self._busy: dict[int, tuple[_Worker, Task, int]] = {}      # by fileno of its pipe: deaths so far
+        self._idle: list[Process] = []
+        self._busy: dict[int, tuple[Process, Task, int]] = {}      # by fileno of its pipe: deaths so far
 
     def __enter__(self) -> Self:
         return self
@@ -97,7 +97,7 @@ class Workers(Generic[Task, Result]):
         """Hand a task to a worker. Returns how workers ended if none of a few so much as took it."""
         how = ""
         for _ in range(self._count + TRIES):              # those that died while they had nothing to do, and new ones
-            worker = self._idle.pop() if self._idle else _Worker(self._work)
+            worker = self._idle.pop() if self._idle else Process(_serve, self._work)
             if worker.give(task):
                 self._busy[worker.number] = (worker, task, deaths)
                 return None
@@ -123,22 +123,25 @@ class Workers(Generic[Task, Result]):
             yield task, outcome
 
 
-class _Worker:
-    """One process and the pipe to it."""
+class Process:
+    """A process that ends with this one at the latest, and the pipe to it.
 
-    def __init__(self, work: Callable[[Any], Any]) -> None:
+    serve: what it does, called with its end of the pipe and args; all of them must pickle.
+    """
+
+    def __init__(self, serve: Callable[..., None], *args: object) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.number = self.pipe.fileno()
-        self._process: SpawnProcess = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process: SpawnProcess = context.Process(target=_live, args=(theirs, serve, args), daemon=True)
         self._process.start()
-        # Only with the parent's copy closed does the pipe end when the worker does.
+        # Only with the parent's copy closed does the pipe end when the process does.
         theirs.close()
 
-    def give(self, task: object) -> bool:
-        """Hand over a task; False if nobody is there."""
+    def give(self, message: object) -> bool:
+        """Send it something; False if nobody is there."""
         try:
-            self.pipe.send(task)
+            self.pipe.send(message)
         except OSError:
             return False
         return True
@@ -170,12 +173,17 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
-    """The life of a worker: tasks in, outcomes out, until the pipe or the parent ends."""
+def _live(pipe: Connection, serve: Callable[..., None], args: tuple[object, ...]) -> None:
+    """What every process does, and then its own."""
     # An interrupt from the keyboard reaches every process; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(100_000, 20, 20)                     # as in the main process
     Thread(target=_end_with_parent, daemon=True).start()
+    serve(pipe, *args)
+
+
+def _serve(pipe: Connection, work: Callable[[Any], Any]) -> None:
+    """The life of a worker: tasks in, outcomes out, until the pipe or the parent ends."""
     while True:
         try:
             task = pipe.recv()

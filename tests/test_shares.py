@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -33,13 +30,3 @@ def test_the_number_of_processes_changes_nothing(jobs: int, monkeypatch: pytest.
         return [(one.record, one.cut, [(x.record, x.verdict.missing) for x in one.connections]) for one in found]
 
     assert run(jobs) == run(1)
-
-
-def test_a_worker_ends_with_who_started_it() -> None:
-    """End of input is its end, whatever it is doing."""
-    worker = subprocess.Popen(
-        [sys.executable, "-P", "-c", shares._PROGRAM], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(SAMPLES.parent)},
-    )
-    out, _ = worker.communicate(b"", timeout=60)
-    assert (worker.returncode, out) == (1, b"")

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from analyzer.workers import TRIES, Died, Failed, Workers, _Worker
+from analyzer.workers import TRIES, Died, Failed, Process, Workers
 from tests.batch.hooks import forever, process, square
 
 
@@ -55,7 +55,7 @@ def test_one_that_dies_once_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_workers_that_end_as_they_start_are_not_started_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_Worker, "give", lambda _worker, _task: False)
+    monkeypatch.setattr(Process, "give", lambda _worker, _task: False)
     with Workers(square, 1) as workers:
         for task, outcome in workers.results([1, 2]):
             assert isinstance(outcome, Died), task

@@ -6,7 +6,6 @@ How many bytes there are depends on how much the connections moved, so that memo
 from __future__ import annotations
 
 from collections.abc import Callable
-from tempfile import TemporaryFile
 from typing import IO
 from weakref import finalize
 
@@ -62,6 +61,8 @@ class Arena:
             return
         try:
             if self._file is None:
+                from tempfile import TemporaryFile
+
                 self._file = TemporaryFile()  # noqa: SIM115 - closed with the arena
                 finalize(self, self._file.close)
             self._file.seek(self._filed)
