@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from analyzer.rewrite.pseudonym import Pseudonyms
 
 SMB_PORTS = frozenset({139, 445})
-COPIED_CONNECTIONS = 30_000          # of a capture that shrank as if they were copies of each other
+COPIED_CONNECTIONS = 10_000          # of a capture that shrank as if they were copies of each other
 COPIED_STREAMS = 1_000_000           # the same, of any port
 MAX_CONNECTIONS = 2_000_000          # of one capture: a scan of two million hosts is analysed whole
 
@@ -185,10 +185,12 @@ def _take(
     """
     flows = FlowTable()
     for table in tables:
+        tight = source is not None and source.tight
+        store.expect_copies(COPIED_CONNECTIONS if tight else None)
         segments = decoder.decode(table)
         store.add(segments, flows.assign(segments))
-        if source is not None and source.tight and (
-            store.ends.count > COPIED_CONNECTIONS or flows.streams > COPIED_STREAMS
+        if source is not None and tight and (
+            store.ends.count >= COPIED_CONNECTIONS or flows.streams > COPIED_STREAMS
         ):
             source.stop(f"{flows.streams:,} TCP connections that can only be copies of each other")
     return tuple(flows.limits)

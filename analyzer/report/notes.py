@@ -28,7 +28,7 @@ LINK_TYPES = {
     229: "raw IPv6", 276: "Linux cooked v2",
 }
 # The option that lifts a limit; the others protect memory and have none.
-OPTIONS = {"connections": "--max-connections"}
+OPTIONS = {"connections": "--max-connections", "copied-connections": "--max-decompressed"}
 
 
 class Contents(NamedTuple):

@@ -67,6 +67,7 @@ class SegmentStore:
     def __init__(self, ports: frozenset[int] | None, limits: StoreLimits | None = None) -> None:
         self.ends = Ends()
         self._limits = limits or StoreLimits()
+        self._copies: int | None = None                      # connections there may be where they are copies
         self._rows = RowStore()
         self._recogniser = Recogniser() if ports is None else None
         self._port = np.zeros(1 << 16, np.bool_)
@@ -95,6 +96,10 @@ class SegmentStore:
             bitten.append(LimitReached("window", window, int(np.count_nonzero(more)), self._narrowed))
         return tuple(sorted(bitten))
 
+    def expect_copies(self, room: int | None) -> None:
+        """From now on take no connections beyond so many, because they can only be copies; None: they are none."""
+        self._copies = room
+
     def add(self, segments: SegmentTable, assigned: Assignment) -> None:
         """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
         chosen = self._port[segments.src_port] | self._port[segments.dst_port]
@@ -102,7 +107,7 @@ class SegmentStore:
         if not rows.size:
             return
         entered = self.ends.count
-        conn = self.ends.number(segments, rows, assigned, self._limits.connections)
+        conn = self.ends.number(segments, rows, assigned, min(self._limits.connections, self._limits.connections if self._copies is None else self._copies))
         if (conn < 0).any():
             self._refuse(segments, rows[conn < 0], assigned)
             rows, conn = rows[conn >= 0], conn[conn >= 0]
@@ -119,7 +124,10 @@ class SegmentStore:
         streams = np.unique(assigned.stream[rows])
         new = int(np.count_nonzero(streams > self._newest_refused))
         self._newest_refused = max(self._newest_refused, int(streams[-1]))
-        self._note("connections", self._limits.connections, new, int(segments.frame[rows[0]]))
+        limit, name = self._limits.connections, "connections"
+        if self._copies is not None and self._copies < limit:
+            limit, name = self._copies, "copied-connections"
+        self._note(name, limit, new, int(segments.frame[rows[0]]))
 
     def _note(self, name: str, limit: int, beyond: int, frame: int) -> None:
         before = self._bitten.get(name)

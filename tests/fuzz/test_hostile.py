@@ -35,9 +35,10 @@ def test_a_bomb_of_connections_ends_the_reading_and_is_named(monkeypatch: pytest
     monkeypatch.setattr(reader, "CHUNK", 1 << 16)
     monkeypatch.setattr(pipeline, "COPIED_CONNECTIONS", 500)
     record = next(iter(run([("bomb", io.BytesIO(packed("new-syns", 2_000_000)))], rules(), Settings(), Wanted()))).record
-    note, = (note for note in record.notes if note.kind == "limit-reached")
-    assert "TCP connections that can only be copies of each other" in note.text
-    assert note.text.endswith("--max-decompressed lifts it")
+    read, kept = (note.text for note in record.notes if note.kind == "limit-reached")
+    assert "TCP connections that can only be copies of each other" in read
+    assert kept.startswith("copied-connections: the limit of 500 was reached in frame 501")
+    assert read.endswith("--max-decompressed lifts it") and kept.endswith("--max-decompressed lifts it")
 
 
 @pytest.mark.parametrize("times", [1, 2])
