@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from analyzer.batch.store import Store
+from analyzer.report.notes import UNREAD
 from analyzer.report.record import BROKEN
 
 GROUPS: Final = 500_000      # rows of one outcome, cause, server and client; further clients share one
@@ -63,7 +64,7 @@ class Group:
 
 
 class Line(NamedTuple):
-    """One capture. broken: its connections that failed; cut: it ends in the middle."""
+    """One capture. broken: its connections that failed; notes: their kinds; limits: what was left out, and why."""
 
     capture: str
     error: str | None
@@ -73,10 +74,17 @@ class Line(NamedTuple):
     first_ns: int | None
     last_ns: int | None
     notes: tuple[str, ...]
+    limits: tuple[str, ...] = ()
 
     @property
     def cut(self) -> bool:
-        return "cut-short" in self.notes or "file-unreadable" in self.notes
+        """Whether it ends in the middle."""
+        return "cut-short" in self.notes
+
+    @property
+    def unfinished(self) -> bool:
+        """Whether it was not read to its end."""
+        return self.cut or any(text.startswith(UNREAD) for text in self.limits)
 
 
 class Survey(NamedTuple):
@@ -105,6 +113,7 @@ def survey(store: Store) -> Survey:
         by_key[key] = Line(
             capture, row["error"], row["packets"], row["connections"], broken, row["first_time"], row["last_time"],
             tuple(dict.fromkeys(note["kind"] for note in row["notes"])),
+            tuple(note["text"] for note in row["notes"] if note["kind"] == "limit-reached"),
         )
     return Survey(
         tuple(sorted(by_key.values(), key=lambda line: (line.capture, line.error or "", line.first_ns or 0))),

@@ -102,6 +102,7 @@ def summary_html(survey: Survey, rules: RuleSet) -> bytes:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     unread = [line for line in survey.lines if line.error is not None]
     cut = [line for line in survey.lines if line.cut]
+    limited = [line for line in survey.lines if line.limits]
     first, last = span(group for _, group in survey.groups)
     text = environment.get_template("summary.html").render(
         policy=_POLICY.format(digest), style=Markup(style),  # noqa: S704 - the program's own file
@@ -109,7 +110,7 @@ def summary_html(survey: Survey, rules: RuleSet) -> bytes:
         causes=_shown(causes(survey, rules)),
         servers=_shown(_rows(survey, lambda key: key.server, lambda key: key.client, rules)),
         clients=_shown(_rows(survey, lambda key: key.client, lambda key: key.server, rules)),
-        unread=_shown(unread), cut=_shown(cut),
+        unread=_shown(unread), cut=_shown(cut), limited=_shown(limited),
     )
     return text.encode("utf-8", "backslashreplace")
 

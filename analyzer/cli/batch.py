@@ -156,9 +156,12 @@ def _status(options: Any, sources: Sources, found: Survey, store: Store) -> int:
         if line.error is not None:
             unread += 1
             _say(f"{line.capture}: {line.error}")
-        elif line.cut:
-            cut += 1
+            continue
+        cut += line.unfinished
+        if line.cut:
             _say(f"{line.capture}: ends in the middle")
+        for text in line.limits:
+            _say(f"{line.capture}: {text}")
     total = len(sources.captures) + len(sources.unlisted)
     if not total:
         _say("no capture in what was given")

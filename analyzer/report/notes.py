@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from analyzer.capture.census import Census
 from analyzer.capture.reader import CaptureSummary
+from analyzer.capture.table import Cut
 from analyzer.negotiation.notice import Notice
 from analyzer.negotiation.others import Here
 from analyzer.negotiation.sketch import Pair
@@ -27,6 +28,7 @@ LINK_TYPES = {
     119: "802.11 Prism", 127: "802.11 radiotap", 163: "802.11 AVS", 192: "PPI", 228: "raw IPv4",
     229: "raw IPv6", 276: "Linux cooked v2",
 }
+UNREAD = "not read beyond"      # how the note begins of a limit that ended the reading
 # The option that lifts a limit; the others protect memory and have none.
 OPTIONS = {"connections": "--max-connections", "copied-connections": "--max-decompressed"}
 
@@ -110,7 +112,7 @@ def _reading(contents: Contents) -> Iterator[Note]:
             yield Note("file-unreadable", f"{part.file}: {part.error}")
         elif part.cut is not None:
             kind = "limit-reached" if part.cut.option else "cut-short"
-            yield Note(kind, f"{part.file}: not read beyond offset {part.cut.offset}: {part.cut.reason}")
+            yield Note(kind, f"{part.file}: {_unread(part.cut)}")
     if cut is not None and not cut.option:
         yield Note("cut-short", f"the capture ends in the middle, at offset {cut.offset}: {cut.reason}")
     if summary.snapped:
@@ -124,7 +126,12 @@ def _reading(contents: Contents) -> Iterator[Note]:
             f"{contents.unknown_link_packets:,} of {summary.packets:,} packets were passed over: {names} is not known",
         )
     if cut is not None and cut.option:
-        yield Note("limit-reached", f"not read beyond offset {cut.offset}: {cut.reason}; {cut.option} lifts it")
+        yield Note("limit-reached", _unread(cut))
+
+
+def _unread(cut: Cut) -> str:
+    lifts = f"; {cut.option} lifts it" if cut.option else ""
+    return f"{UNREAD} offset {cut.offset}: {cut.reason}{lifts}"
 
 
 def _limits(contents: Contents) -> Iterator[Note]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 import re
@@ -120,6 +121,21 @@ def test_the_page_says_the_same_and_asks_nobody(few: Path, tmp_path: Path, capsy
     assert page.policy.startswith("default-src 'none'; style-src 'sha256-")
     for word in ("no-common-dialect", "192.168.40.118", f"{few}/none.pcap", "not a capture", f"{few}/cut.pcap"):
         assert word in page.words
+
+
+def test_a_limit_that_bites_is_said(few: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Which, where, and the option that lifts it; one that ended the reading counts as not read to its end."""
+    (few / "cut.pcap").unlink()
+    (few / "none.pcap").unlink()
+    data = (few / "b.pcap").read_bytes()
+    (few / "b.pcap.gz").write_bytes(gzip.compress(data))
+    ran = Ran(capsys, "batch", few, "--out", tmp_path / "out", "--max-decompressed", str(len(data) - 1))
+    assert ran.status == 3
+    line, = ran.err.splitlines()
+    assert line.startswith(f"{few}/b.pcap.gz: not read beyond offset ")
+    assert line.endswith("; --max-decompressed lifts it")
+    assert line.partition(": ")[2] in Page((tmp_path / "out" / "summary.html").read_text("utf-8")).words
+    assert [row["notes"] for row in rows(tmp_path / "out" / "captures.csv")] == ["", "", "limit-reached"]
 
 
 def test_hostile_names_do_no_harm(samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

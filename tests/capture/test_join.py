@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import random
 import shutil
 import struct
@@ -193,3 +194,17 @@ def test_a_cut_file_among_them_is_said_with_its_name(tmp_path: Path, capsys: pyt
     notes = done.captures[0]["notes"]
     assert notes[0]["kind"] == "cut-short"
     assert str(cut) in notes[0]["text"]
+
+
+def test_the_limit_of_a_compressed_file_among_them_names_its_option(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = written(tmp_path / "good.pcap", [(1, 0), (2, 0)], 1)
+    packed = tmp_path / "packed.pcap.gz"
+    data = written(tmp_path / "packed.pcap", [(3, 0), (4, 0)], 2).read_bytes()
+    packed.write_bytes(gzip.compress(data))
+    done = Ran(capsys, "--join", str(good), str(packed), "--format", "json", "--max-decompressed", str(len(data) - 1))
+    note = done.captures[0]["notes"][0]
+    assert note["kind"] == "limit-reached"
+    assert note["text"].startswith(f"{packed}: not read beyond offset ")
+    assert note["text"].endswith("; --max-decompressed lifts it")

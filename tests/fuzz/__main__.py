@@ -14,6 +14,7 @@ import random
 import sys
 import time
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 
 from tests.fuzz.check import LIMIT_KB, Broken, check, check_command
@@ -23,17 +24,21 @@ from tests.fuzz.mutate import Mutant, random_mutants, sweep
 from tests.fuzz.shrink import shrunk
 
 _COMMAND_EVERY = 4000                # inputs tried in this process for one in its own
+_SHORT, _SLOW_EVERY = 70_000, 6      # bytes of a capture made to be slow; inputs swept for one of them
 _EVERY_FORMAT = 50                   # inputs reported as JSON for one in all formats: HTML takes ten times as long
 
 
 def mutants(seed: int, *, lab: bool = True) -> Iterable[Mutant]:
-    """The inputs of a seed, without end: the sweep, with as many random ones between."""
+    """The inputs of a seed, without end: the sweep, with as many random ones between, and the slow ones, made short."""
     rng = random.Random(seed)
     known = seeds(lab=lab)
     swept, others = sweep(known, rng), random_mutants(known, random.Random(seed + 1))
-    for mutant in swept:
+    slow = (Mutant(f"hostile: {name}", make(_SHORT)) for name, make in CASES.items())
+    for number, mutant in enumerate(swept):
         yield mutant
         yield next(others)
+        if number % _SLOW_EVERY == 0:
+            yield from islice(slow, 1)
     yield from others
 
 
