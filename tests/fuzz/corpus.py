@@ -1,4 +1,4 @@
-"""What the fuzzer begins with: the samples and lab captures, some of them in every format, and old crashes."""
+"""What the fuzzer begins with: the samples and lab captures, one in every format, old crashes, and what no sample has."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import zstandard
 
 from tests.captures import FORMATS, Capture, read
 from tests.conftest import ROOT, SHARED
+from tests.fuzz.forms import forms
 from tests.fuzz.mutate import Seed
 
 REGRESSIONS = ROOT / "tests" / "regressions"
@@ -59,4 +60,4 @@ def seeds(*, lab: bool = True) -> list[Seed]:
         Seed("zstd", zstandard.compress(plain)),
         Seed("lz4", lz4.frame.compress(plain)),
     ]
-    return [seed for seed in found if len(seed.data) <= LARGEST]
+    return [seed for seed in (*found, *forms()) if len(seed.data) <= LARGEST]

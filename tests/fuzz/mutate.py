@@ -6,14 +6,16 @@ import gzip
 import random
 import struct
 from collections.abc import Callable, Iterator, Sequence
-from itertools import pairwise, zip_longest
+from itertools import islice, pairwise, zip_longest
 from typing import NamedTuple
 
 from tests.fuzz.places import Place, places
 
 LARGEST = 1 << 20                    # bytes of one input
-CROWD = 24                           # conversations tried at once
-SPOKEN = ("nbss", "smb", "negotiate", "context", "transform", "der", "ntlmssp")      # kinds of what is said inside TCP
+SMALL = 4096                         # bytes of a capture that is tried first, and beside others
+CROWD, TRIED = 24, 4                 # conversations tried at once; values of a kind in one round, where that is cheap
+# Kinds of what is said inside TCP, or stands in a tunnel's header: they break nothing beside them.
+SPOKEN = ("nbss", "smb", "negotiate", "context", "transform", "der", "ntlmssp", "wrap")
 _PLAIN = b"\xd4\xc3\xb2\xa1"         # classic pcap, little-endian
 
 
@@ -35,8 +37,8 @@ def extremes(value: int, size: int) -> list[int]:
     """What a field of `size` bytes that holds `value` is driven to."""
     most = (1 << 8 * size) - 1
     wanted = (
-        0, 1, most, value + 1, value - 1, most - 1, 2, value * 2, most >> 1, (most >> 1) + 1, most - 3, value + 8, value // 2,
-        4, 16, value ^ 1, value ^ 0x80, 0xFFFF, 0x10000, 0x7F, 0x20,
+        most, 0, value + 1, 1, value - 1, 0x20, 0x40, most - 1, 2, value * 2, most >> 1, (most >> 1) + 1, most - 3, value + 8, value // 2,
+        4, 16, value ^ 1, value ^ 0x80, 0xFFFF, 0x10000, 0x7F,
     )
     return list(dict.fromkeys(one & most for one in wanted if one & most != value))
 
@@ -59,31 +61,37 @@ def sweep(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
 
     def one_kind(found: list[tuple[Seed, Place]]) -> Iterator[_Turn]:
         rng.shuffle(found)
-        # One of many equal places stands for them in the first rounds: each value, another place.
-        turns = [
-            (seed, place, turn)
-            for turn in range(len(extremes(0, found[0][1].size)))
-            for seed, place in found[turn % len(found)::max(len(found) // 3, 1)]
-        ]
+        # A few of many equal places stand for them in the first rounds: each value, other places.
+        quick = [(seed, place) for seed, place in found if _crowds(seed, place)]
+        few = [(seed, place) for seed, place in quick if len(seed.data) <= SMALL] or quick or found
+        values = len(extremes(0, found[0][1].size))
+        turns = [(*few[(turn + turn // values) % len(few)], turn % values) for turn in range(3 * values)]
         done = set()
-        rest = ((seed, place, turn) for turn in range(21) for seed, place in found)
+        rest = ((seed, place, turn) for turn in range(24) for seed, place in found)
         for seed, place, turn in (*turns, *rest):
-            values = extremes(int.from_bytes(seed.data[place.at : place.at + place.size], place.order), place.size)
-            if turn >= len(values) or (seed.name, place.at, turn) in done:
+            driven = extremes(int.from_bytes(seed.data[place.at : place.at + place.size], place.order), place.size)
+            if turn >= len(driven) or (seed.name, place.at, turn) in done:
                 continue
             done.add((seed.name, place.at, turn))
             yield _Turn(
                 Mutant(
-                    f"{seed.name}: {place.kind} at {place.at} = {values[turn]:#x}", written(seed.data, place, values[turn])
+                    f"{seed.name}: {place.kind} at {place.at} = {driven[turn]:#x}", written(seed.data, place, driven[turn])
                 ),
-                place.kind.startswith(SPOKEN) and seed.data.startswith(_PLAIN) and seed.data[20:24] == b"\1\0\0\0",
+                _crowds(seed, place),
             )
 
-    for row in zip_longest(*(one_kind(found) for found in kinds.values())):
-        alone = [turn for turn in row if turn is not None and not turn.crowds]
-        together = [turn for turn in row if turn is not None and turn.crowds]
+    def rounds(kind: str, found: list[tuple[Seed, Place]]) -> Iterator[list[_Turn]]:
+        share = TRIED if kind.startswith(SPOKEN) else 1
+        turns = one_kind(found)
+        while turn := list(islice(turns, share)):
+            yield turn
+
+    for row in zip_longest(_snaps(seeds, rng), *(rounds(kind, found) for kind, found in kinds.items()), fillvalue=[]):
+        turns = [turn for several in row for turn in several]
+        alone = (turn.mutant for turn in turns if not turn.crowds)
+        together = [turn for turn in turns if turn.crowds]
         crowds = (crowd(together[at : at + CROWD]) for at in range(0, len(together), CROWD))
-        for pair in zip_longest((turn.mutant for turn in alone), crowds):
+        for pair in zip_longest(alone, crowds):
             yield from (mutant for mutant in pair if mutant is not None)
 
 
@@ -92,6 +100,32 @@ class _Turn(NamedTuple):
 
     mutant: Mutant
     crowds: bool
+
+
+def _snaps(seeds: Sequence[Seed], rng: random.Random) -> Iterator[list[_Turn]]:
+    """Small captures cut to frames of every length, some of them in each round."""
+    known = [
+        (seed, size) for seed in seeds if seed.data.startswith(_PLAIN) and len(seed.data) <= SMALL for size in range(54, 400)
+    ]
+    rng.shuffle(known)
+    for at in range(0, len(known), 2 * CROWD):
+        yield [
+            _Turn(Mutant(f"{seed.name}: frames of {size} bytes", snapped(seed.data, size)), crowds=seed.data[20] == 1)
+            for seed, size in known[at : at + 2 * CROWD]
+        ]
+
+
+def snapped(data: bytes, size: int) -> bytes:
+    """A classic capture whose frames were cut to so many bytes."""
+    out = [data[:24]]
+    for begin, end in pairwise(_records(data)):
+        frame = data[begin + 16 : min(end, begin + 16 + size)]
+        out.append(data[begin : begin + 8] + struct.pack("<I", len(frame)) + data[begin + 12 : begin + 16] + frame)
+    return b"".join(out)
+
+
+def _crowds(seed: Seed, place: Place) -> bool:
+    return place.kind.startswith(SPOKEN) and seed.data.startswith(_PLAIN) and seed.data[20:24] == b"\1\0\0\0"
 
 
 def crowd(turns: Sequence[_Turn]) -> Mutant:

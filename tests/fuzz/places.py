@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Literal, NamedTuple
 
+WRAPPED = 24                     # bytes of a tunnel's header, each of which is a place
 ETHERNET, RAW, NULL, SLL, SLL2 = 1, 101, 0, 113, 276
 
 
@@ -169,6 +170,7 @@ def _frame(data: bytes, at: int, end: int, link: int) -> Iterator[Place]:
         yield Place("link.type", at + (0 if link in {SLL2, NULL} else skip - 2), 2, "big")
         at += skip
     else:
+        yield from (Place(f"wrap.{link}", byte, 1, "big") for byte in range(at, min(at + 64, end)))
         return
     yield from _ip(frame, at)
 
@@ -204,6 +206,10 @@ def _transport(frame: bytes, at: int, protocol: int, depth: int) -> Iterator[Pla
             yield from _payload(frame, start)
     elif protocol == 17:
         yield from _each("udp", at, "big", ("source", 2), ("target", 2), ("length", 2))
+        ports = frame[at : at + 4].hex()
+        yield from (Place(f"wrap.{ports}.{byte}", at + 8 + byte, 1, "big") for byte in range(WRAPPED))
+    elif protocol == 47:
+        yield from (Place(f"wrap.gre.{byte}", at + byte, 1, "big") for byte in range(WRAPPED))
     elif protocol in {1, 58}:
         yield from _each("icmp", at, "big", ("type", 1), ("code", 1), ("-sum", 2), ("-unused", 1), ("words", 1))
         if depth < 2:
@@ -223,7 +229,7 @@ def _payload(frame: bytes, at: int) -> Iterator[Place]:
     if at + 4 <= len(frame):
         yield from _each("nbss", at, "big", ("type", 1), ("length", 3))
         if frame[at] == 0x81:
-            yield Place("nbss.name", at + 4, 1, "big")
+            yield from (Place(f"nbss.name.{byte}", at + byte, 1, "big") for byte in (4, 37, 38, 39, 41, 42))
     place = frame.find(b"SMB", at)
     while place > at:
         begin = place - 1
@@ -293,7 +299,7 @@ def _smb1(frame: bytes, at: int) -> Iterator[Place]:
         return
     command, answer, words = frame[at + 4], frame[at + 9] >> 7, frame[at + 32]
     for word in range(words):
-        yield Place(f"smb1.body{command}.{answer}.{word}", at + 33 + 2 * word, 2, "little")
+        yield Place(f"smb1.body{command}.{answer}.{words}.{word}", at + 33 + 2 * word, 2, "little")
     count = at + 33 + 2 * words
     yield Place(f"smb1.body{command}.{answer}.bytes", count, 2, "little")
     if command == 0x72 and not answer:
@@ -315,8 +321,9 @@ def _token(frame: bytes, at: int) -> Iterator[Place]:
         answer = frame.find(b"\xa1", answer + 1)
     place = frame.find(b"NTLMSSP\0", at)
     while place >= 0:
+        kind = frame[place + 8 : place + 9].hex()
         yield from _each(
-            "ntlmssp", place + 8, "little", ("type", 4),
+            f"ntlmssp{kind}", place + 8, "little", ("type", 4),
             *((f"{part}{number}", size) for number in range(6) for part, size in (("length", 2), ("max", 2), ("offset", 4))))
         if place + 48 <= len(frame) and frame[place + 8] == 2:
             pairs = place + struct.unpack_from("<I", frame, place + 44)[0]
@@ -331,7 +338,7 @@ def _token(frame: bytes, at: int) -> Iterator[Place]:
 def _der(frame: bytes, at: int, end: int, depth: int) -> Iterator[Place]:
     while at + 2 <= end and depth < 8:
         tag, size, start = frame[at], frame[at + 1], at + 2
-        yield from _each("der", at, "big", ("tag", 1), ("length", 1))
+        yield from _each(f"der{tag:02x}", at, "big", ("tag", 1), ("length", 1))
         if size > 0x80:
             width = size & 0x7F
             yield Place("der.long", start, min(width, 4), "big")

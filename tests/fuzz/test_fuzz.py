@@ -26,9 +26,9 @@ def test_the_seeds_themselves_hold() -> None:
 
 @pytest.mark.parametrize("kind", [
     "pcap.snap", "record.captured", "pcapng.enhanced.length", "pcapng.interface.option.length", "ethernet.type", "ip.length",
-    "ip6.extension.length", "tcp.offset", "tcp.option.length", "nbss.length", "smb2.next", "smb1.words", "smb1.dialect.format",
-    "negotiate.request.dialects", "negotiate.answer.buffer-offset", "context1.count", "context2.length", "der.length",
-    "ntlmssp.length0", "ntlmssp.pair.length", "icmp.words", "snoop.record.length", "netmon.entry", "zstd.block", "lz4.block",
+    "ip6.extension.length", "tcp.offset", "tcp.option.length", "nbss.length", "smb2.next", "smb1.words", "smb1.dialect.format", "nbss.name.37",
+    "negotiate.request.dialects", "negotiate.answer.buffer-offset", "context1.count", "context2.length", "der06.length",
+    "ntlmssp03.length3", "wrap.gre.0", "wrap.127", "ntlmssp.pair.length", "icmp.words", "snoop.record.length", "netmon.entry", "zstd.block", "lz4.block",
     "gzip.size",
 ])
 def test_the_fields_that_lie_are_known(kind: str) -> None:
