@@ -13,7 +13,7 @@ from tests.fuzz.places import Place, places
 
 LARGEST = 1 << 20                    # bytes of one input
 SMALL = 4096                         # bytes of a capture that is tried first, and beside others
-CROWD, TRIED = 24, 4                 # conversations tried at once; values of a kind in one round, where that is cheap
+CROWD, TRIED = 32, 4                 # conversations tried at once; values of a kind in one round, where that is cheap
 # Kinds of what is said inside TCP, or stands in a tunnel's header: they break nothing beside them.
 SPOKEN = ("nbss", "smb", "negotiate", "context", "transform", "der", "ntlmssp", "wrap")
 _PLAIN = b"\xd4\xc3\xb2\xa1"         # classic pcap, little-endian
