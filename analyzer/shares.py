@@ -13,7 +13,8 @@ from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import Error
 from analyzer.negotiation.others import Shared
-from analyzer.pipeline import Analyzed, Capture, Run, Settings, Watch
+from analyzer.pipeline import Analyzed, Run
+from analyzer.reading import Capture, Settings, Watch
 from analyzer.telling import Wanted
 
 if TYPE_CHECKING:

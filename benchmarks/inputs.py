@@ -1,6 +1,6 @@
 """The captures that are measured: made from sample_pcaps/, the same bytes each time, gigabytes in seconds.
 
-python -m benchmarks.inputs mixed FILE --megabytes N | syns FILE --count N [--refused]
+python -m benchmarks.inputs mixed FILE --megabytes N [--filled] | syns FILE --count N [--refused]
 | negotiations FILE --count N | folder DIR --count N
 """
 
@@ -260,9 +260,12 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--refused", action="store_true")
+    parser.add_argument("--filled", action="store_true", help="with contents that compress like real ones")
     options = parser.parse_args()
     if options.kind == "mixed":
         mixed(options.path, options.megabytes * 1_000_000)
+        if options.filled:
+            filled(options.path)
     elif options.kind == "syns":
         syns(options.path, options.count, refused=options.refused)
     elif options.kind == "negotiations":

@@ -14,9 +14,10 @@ import os
 import platform
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -25,7 +26,6 @@ from benchmarks import inputs
 from benchmarks.measure import Measured, measure
 
 TSHARK = ("-Y", "smb2.cmd==0||smb.cmd==0x72", "-T", "fields", "-e", "frame.number", "-e", "tcp.stream")
-MEGABYTE = 1_000_000
 
 
 class Line(NamedTuple):
@@ -68,7 +68,7 @@ class Bench:
         """Mixed captures of 100 MB, 1 GB and 4 GB with the same SMB connections."""
         for size in (100, 1000, 4000):
             path = self.folder / "mixed.pcap"
-            inputs.mixed(path, size * MEGABYTE // self.scale)
+            _make("mixed", path, "--megabytes", size // self.scale)
             name = f"mixed {size} MB"
             programs = {"negdiag --jobs 1": [*self.negdiag, "--jobs", "1", str(path)],
                         "negdiag": [*self.negdiag, str(path)], "capinfos": ["capinfos", "-c", str(path)]}
@@ -82,14 +82,15 @@ class Bench:
 
     def many(self) -> Iterator[Line]:
         """Many connections: a million that did not come up, a hundred thousand that did."""
-        kinds: dict[str, Callable[[Path], None]] = {
-            "1,000,000 unanswered": lambda path: inputs.syns(path, 1_000_000 // self.scale, refused=False),
-            "1,000,000 refused": lambda path: inputs.syns(path, 1_000_000 // self.scale, refused=True),
-            "100,000 negotiations": lambda path: inputs.negotiations(path, 100_000 // self.scale),
+        million = 1_000_000 // self.scale
+        kinds: dict[str, tuple[str | int, ...]] = {
+            "1,000,000 unanswered": ("syns", "--count", million),
+            "1,000,000 refused": ("syns", "--refused", "--count", million),
+            "100,000 negotiations": ("negotiations", "--count", million // 10),
         }
-        for name, make in kinds.items():
+        for name, (kind, *words) in kinds.items():
             path = self.folder / "many.pcap"
-            make(path)
+            _make(str(kind), path, *words)
             lines = self.folder / "many.ndjson"
             yield from self.turns(name, {
                 "tshark": ["tshark", "-r", str(path), *TSHARK],
@@ -102,7 +103,7 @@ class Bench:
     def small(self) -> Iterator[Line]:
         """A thousand small captures in one call."""
         folder = self.folder / "small"
-        inputs.folder(folder, 1000 // self.scale)
+        _make("folder", folder, "--count", 1000 // self.scale)
         yield from self.turns("1,000 captures", {
             "negdiag": [*self.negdiag, str(folder)], "negdiag --jobs 1": [*self.negdiag, "--jobs", "1", str(folder)],
         })  # fmt: skip
@@ -111,8 +112,7 @@ class Bench:
     def compressed(self) -> Iterator[Line]:
         """Compressed captures beside their decompressor alone, through the same libraries."""
         plain = self.folder / "mixed.pcap"
-        inputs.mixed(plain, 1000 * MEGABYTE // self.scale)
-        inputs.filled(plain)
+        _make("mixed", plain, "--filled", "--megabytes", 1000 // self.scale)
         drain = "import sys; from analyzer.capture.source import open_source\nb = memoryview(bytearray(1 << 23))\n"
         drain += "s = open_source(sys.argv[1])\nwhile s.readinto(b): pass"
         for ending, pack in (("gz", _gzip), ("zst", _zstd), ("lz4", _lz4)):
@@ -124,6 +124,11 @@ class Bench:
             })  # fmt: skip
             path.unlink()
         plain.unlink()
+
+
+def _make(kind: str, path: Path, *words: str | int) -> None:
+    """Make an input, in a process of its own: what this one holds counts as the peak of all that it starts."""
+    subprocess.run([sys.executable, "-m", "benchmarks.inputs", kind, str(path), *map(str, words)], check=True)
 
 
 def _gzip(source: Path, target: Path) -> None:

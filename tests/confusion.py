@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import SMB_PORTS, Settings
 from analyzer.telling import Wanted
 
 ROOT = Path(__file__).resolve().parents[1]

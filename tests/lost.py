@@ -29,7 +29,8 @@ from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError
 from analyzer.negotiation.others import SCAN_CONNECTIONS
-from analyzer.pipeline import SMB_PORTS, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import SMB_PORTS, Settings
 from analyzer.telling import Wanted
 from tests.captures import Capture, pcap, read
 from tests.packets import split, tcp

@@ -15,7 +15,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.telling import Wanted
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -7,7 +7,8 @@ import struct
 from collections.abc import Sequence
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import SMB_PORTS, Settings
 from analyzer.report.record import ConnectionRecord
 from analyzer.telling import Wanted
 from sample_pcaps import messages as m

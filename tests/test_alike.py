@@ -8,7 +8,8 @@ import pytest
 
 from analyzer import pipeline
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.report.record import CaptureRecord, ConnectionRecord
 from analyzer.telling import Wanted
 from benchmarks import frames as made

@@ -7,7 +7,8 @@ import io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.smb.constants import dialect_name
 from analyzer.telling import Wanted
 from tests import strategies

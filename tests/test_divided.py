@@ -10,10 +10,10 @@ from typing import Any, NamedTuple, Self
 
 import pytest
 
-from analyzer import divided, pipeline
+from analyzer import divided, reading
 from analyzer.capture import pcap, ranges, reader
 from analyzer.errors import CaptureError
-from analyzer.pipeline import Settings
+from analyzer.reading import Settings
 from analyzer.workers import Died
 from tests.capture.encapsulations import PAYLOAD
 from tests.capture.making import ethernet, ip4, ip6, tcp, udp
@@ -57,7 +57,7 @@ class Seen(NamedTuple):
 
 def _seen(path: Path, jobs: int) -> Seen | str:
     try:
-        found = pipeline.read("x", str(path), Settings(jobs=jobs))
+        found = reading.read("x", str(path), Settings(jobs=jobs))
     except CaptureError as error:
         return str(error)
     ends, count = found.store.ends, found.store.ends.count
@@ -183,7 +183,7 @@ def test_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(divided, "LARGE", 0)
     monkeypatch.setattr(divided, "RANGE", 9000)
     told: list[tuple[str, int, int]] = []
-    found = pipeline.read("x", str(path), Settings(jobs=2), lambda *args: told.append(args))
+    found = reading.read("x", str(path), Settings(jobs=2), lambda *args: told.append(args))
     assert isinstance(once, Seen)
     assert found.contents == once.contents
     assert list(found.store.connections()) == once.connections

@@ -13,7 +13,8 @@ import pytest
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.pipeline import SMB_PORTS, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import SMB_PORTS, Settings
 from analyzer.smb.fields import fields
 from analyzer.telling import Wanted
 from tests.captures import FORMATS, Capture, pcap, read

@@ -10,7 +10,8 @@ import pytest
 import analyzer
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError
-from analyzer.pipeline import Settings, negotiates, read, run
+from analyzer.pipeline import negotiates, run
+from analyzer.reading import Settings, read
 from analyzer.telling import Wanted
 
 FAILED, HEALTHY = "no-common-dialect.pcap", "ok-signing-mandatory.pcap"

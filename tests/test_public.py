@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.telling import Wanted
 from tests.public import PUBLIC, names, reasons, renewed
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer import shares
-from analyzer.pipeline import Settings
+from analyzer.reading import Settings
 from analyzer.shares import Rules, analyze
 from analyzer.telling import Wanted
 

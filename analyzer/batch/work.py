@@ -17,7 +17,8 @@ from analyzer.batch.sources import Source, open_remote
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import builtin_folder, load_rules
 from analyzer.errors import CaptureError
-from analyzer.pipeline import Capture, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Capture, Settings
 from analyzer.report.parquet import TABLES, ParquetWriter
 from analyzer.report.record import NO_TRAFFIC, CaptureRecord
 from analyzer.report.safe import encodable

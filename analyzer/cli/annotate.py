@@ -13,8 +13,8 @@ from analyzer.cli.repeatable import NewFile, Repeatable, refuse_same
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, UsageError
-from analyzer.pipeline import Settings, pseudonyms
 from analyzer.pipeline import run as analyze
+from analyzer.reading import Settings, pseudonyms
 from analyzer.report.record import FindingRecord
 from analyzer.report.safe import clean
 from analyzer.rewrite.copy import Mask, copy_capture

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from analyzer.capture.source import Limits
 from analyzer.errors import UsageError
-from analyzer.pipeline import SMB_PORTS
+from analyzer.reading import SMB_PORTS
 from analyzer.version import __version__
 
 MIN_KEY, MAX_KEY = 16, 1 << 20         # bytes of --anonymize-key

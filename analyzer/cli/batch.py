@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analyzer.cli import arguments, exits
 from analyzer.cli.inputs import words_of
 from analyzer.errors import MissingExtra, UsageError
-from analyzer.pipeline import Settings
+from analyzer.reading import Settings
 from analyzer.report.record import SEVERITIES
 from analyzer.report.safe import clean
 

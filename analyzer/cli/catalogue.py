@@ -41,12 +41,12 @@ def _run_test(words: Sequence[str]) -> int:
 
 def _diagnose(path: Path, rules: RuleSet, ports: tuple[int, ...]) -> Iterator[Diagnosed]:
     """One capture of an example, as `negdiag PATH` diagnoses it. Raises CaptureError where it cannot be read."""
-    from analyzer import pipeline
+    from analyzer import pipeline, reading
     from analyzer.diagnosis.selftest import Diagnosed
     from analyzer.errors import CaptureError
     from analyzer.telling import Wanted
 
-    settings = pipeline.Settings(ports=pipeline.SMB_PORTS | frozenset(ports))
+    settings = reading.Settings(ports=reading.SMB_PORTS | frozenset(ports))
     for analyzed in pipeline.run([(str(path), path)], rules, settings, Wanted()):
         if analyzed.record.error is not None:
             raise CaptureError(analyzed.record.error)

@@ -15,7 +15,8 @@ from analyzer.cli.outputs import Outputs
 from analyzer.cli.progress import Reading, watch_of
 from analyzer.diagnosis.engine import Missing
 from analyzer.errors import UsageError
-from analyzer.pipeline import Analyzed, Settings, joined_of
+from analyzer.pipeline import Analyzed, joined_of
+from analyzer.reading import Settings
 from analyzer.report.record import SEVERITIES, ConnectionRecord
 from analyzer.report.safe import clean
 from analyzer.report.writer import FORMATS, Style

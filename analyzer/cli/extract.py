@@ -20,8 +20,8 @@ from analyzer.cli.repeatable import NewFile, Repeatable, refuse_same
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.errors import CaptureError, OutputError, UsageError
-from analyzer.pipeline import Settings
 from analyzer.pipeline import run as analyze
+from analyzer.reading import Settings
 from analyzer.report.record import ConnectionRecord
 from analyzer.report.safe import clean
 from analyzer.rewrite.choice import Choice, choice_of

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from analyzer.cli import arguments, exits
 from analyzer.errors import CaptureError, UsageError
-from analyzer.pipeline import Settings, negotiates, read
+from analyzer.pipeline import negotiates
+from analyzer.reading import Settings, read
 from analyzer.report.fieldlist import FORMATS
 from analyzer.report.safe import clean
 

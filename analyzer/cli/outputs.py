@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 PARQUET: Final = "parquet"       # one file
 TABLES: Final = "tables"         # a folder with a file for each table
 
+_BUFFER: Final = 1 << 18         # a line of NDJSON with its fixes has 2 KB, and there may be a million
+
 
 class Outputs:
     """All reports of one run. A file is complete or absent: it is written beside its place and moved there."""
@@ -109,7 +111,7 @@ class _File:
                 self._beside = self._real.with_name(f"{self._real.name}.{os.getpid()}.part")
             place = self._beside or self._real
             self.out: IO[Any] = place.open("wb") if binary else place.open(
-                "w", encoding="utf-8", errors="backslashreplace", newline="\n"
+                "w", _BUFFER, encoding="utf-8", errors="backslashreplace", newline="\n"
             )
 
     @property

@@ -11,7 +11,7 @@ from analyzer.report.safe import clean
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
-    from analyzer.pipeline import Watch
+    from analyzer.reading import Watch
 
 # Whoever waits less than this does not wonder.
 PATIENCE_S = 1.0
@@ -30,7 +30,7 @@ class Reading:
         return None if quiet or not sys.stderr.isatty() else cls()
 
     def told(self, name: str, done: int, total: int) -> None:
-        """A pipeline.Watch."""
+        """A reading.Watch."""
         if self._shown is None:
             if time.monotonic() - self._began < PATIENCE_S:
                 return

@@ -124,7 +124,7 @@ def connection_text(record: ConnectionRecord) -> str:
         f'"tcp.stream": {record.stream}, "client": {_quoted(record.client)}, "server": {_quoted(record.server)}, '
         f"{_common_text(*tuple(record)[_COMMON])}, "
         f'"frames": {{"first": {frames.first}, "last": {frames.last}, "request": {_number(frames.request)}, '
-        f'"response": {_number(frames.response)}}}, "response_time": {json.dumps(record.response_time)}, '
+        f'"response": {_number(frames.response)}}}, "response_time": {_number(record.response_time)}, '
         f'"first_time": "{iso(record.first_ns)}", "last_time": "{iso(record.last_ns)}", '
         f'"findings": [{", ".join(map(_finding_text, record.findings))}]{detail}'
     )
@@ -146,7 +146,7 @@ def _finding_text(finding: FindingRecord) -> str:
     frames = ", ".join(map(str, finding.frames))
     return (
         f"{before}{_quoted(encodable(finding.summary))}{between}{frames}]{places}, "
-        f'"display_filter": {_quoted(finding.display_filter)}, "reference": {json.dumps(finding.reference)}}}'
+        f'"display_filter": {_quoted(finding.display_filter)}, "reference": {"null" if finding.reference is None else _quoted(finding.reference)}}}'
     )
 
 
@@ -158,8 +158,8 @@ def _rule_text(rule: str, code: str, severity: str, title: str, fix: tuple[Fix, 
     return f'{head[:-1]}, "summary": ', f', "fix": {fixes}, "frames": ['
 
 
-def _number(value: int | None) -> str:
-    return "null" if value is None else str(value)
+def _number(value: float | None) -> str:
+    return "null" if value is None else repr(value)
 
 
 def detail_object(detail: Detail, first_ns: int) -> Json:

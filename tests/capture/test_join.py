@@ -17,7 +17,8 @@ from analyzer.capture.join import JoinedReader, Place
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import Limits, open_source
 from analyzer.errors import CaptureError
-from analyzer.pipeline import Joined, Settings, analyze, read
+from analyzer.pipeline import analyze
+from analyzer.reading import Joined, Settings, read
 from tests.capture.making import ethernet, ip4, tcp
 from tests.cli.test_main import Ran
 

@@ -8,7 +8,8 @@ import pytest
 
 from analyzer.cli.extract import _verdict
 from analyzer.cli.main import main
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.report.record import ConnectionRecord
 from analyzer.telling import Wanted
 from tests.captures import every_capture

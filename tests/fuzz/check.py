@@ -20,7 +20,8 @@ from typing import Any, NamedTuple
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.report.fieldlist import FORMATS as FIELD_FORMATS
 from analyzer.report.fieldlist import Row
 from analyzer.report.writer import FILES, Style

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from analyzer import pipeline
+from analyzer import reading
 from analyzer.capture import reader
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.telling import Wanted
 from tests.fuzz.check import check, check_command, rules
 from tests.fuzz.hostile import CASES, UNITS, packed
@@ -33,7 +34,7 @@ def test_no_repetition_costs_more_than_its_size(name: str) -> None:
 def test_a_bomb_of_connections_ends_the_reading_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     """SYNs over and over: those of the first chunk are reported."""
     monkeypatch.setattr(reader, "CHUNK", 1 << 16)
-    monkeypatch.setattr(pipeline, "COPIED_CONNECTIONS", 500)
+    monkeypatch.setattr(reading, "COPIED_CONNECTIONS", 500)
     record = next(iter(run([("bomb", io.BytesIO(packed("new-syns", 2_000_000)))], rules(), Settings(), Wanted()))).record
     read, kept = (note.text for note in record.notes if note.kind == "limit-reached")
     assert "TCP connections that can only be copies of each other" in read

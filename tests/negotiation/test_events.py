@@ -9,7 +9,7 @@ import pytest
 from analyzer.negotiation.comparison import Aspect, comparison_of
 from analyzer.negotiation.events import MOST_EVENTS, Event, events_of
 from analyzer.negotiation.story import Story
-from analyzer.pipeline import Settings, read
+from analyzer.reading import Settings, read
 
 
 def stories(path: Path) -> list[Story]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from analyzer.negotiation.story import Story
-from analyzer.pipeline import Settings, read
+from analyzer.reading import Settings, read
 from analyzer.report.detail import ASPECTS, blamed, detail_of
 
 

@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from analyzer import analyze
-from analyzer.pipeline import Settings, negotiates, read
+from analyzer.pipeline import negotiates
+from analyzer.reading import Settings, read
 from analyzer.report import columns, csv, parquet
 from tests.cli.test_main import FAILED, HEALTHY, Ran
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import open_source
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import SMB_PORTS, Capture, Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import SMB_PORTS, Capture, Settings
 from analyzer.report.record import ConnectionRecord
 from analyzer.rewrite.copy import copy_capture
 from analyzer.rewrite.mask import FrameMask

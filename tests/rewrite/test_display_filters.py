@@ -10,7 +10,8 @@ import pytest
 
 from analyzer.diagnosis.engine import RuleSet
 from analyzer.diagnosis.loader import load_rules
-from analyzer.pipeline import Settings, run
+from analyzer.pipeline import run
+from analyzer.reading import Settings
 from analyzer.telling import Wanted
 from tests.captures import every_capture
 

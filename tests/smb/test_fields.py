@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from analyzer.pipeline import SMB_PORTS, Settings, negotiates, read
+from analyzer.pipeline import negotiates
+from analyzer.reading import SMB_PORTS, Settings, read
 from analyzer.smb.fields import LISTS, dos_time_text, fields, filetime_text, guid_text
 from analyzer.smb.message import messages
 from tests.smb.made import request
