@@ -12,8 +12,9 @@ from typing import NamedTuple
 from tests.fuzz.places import Place, places
 
 LARGEST = 1 << 20                    # bytes of one input
+HEAD = 40                            # bytes at the beginning of a file, any of which may be the last
 SMALL = 4096                         # bytes of a capture that is tried first, and beside others
-CROWD, TRIED = 32, 4                 # conversations tried at once; values of a kind in one round, where that is cheap
+CROWD, TRIED = 32, 4                 # conversations tried at once; values of a kind in one round, half where it is alone
 # Kinds of what is said inside TCP, or stands in a tunnel's header: they break nothing beside them.
 SPOKEN = ("nbss", "smb", "negotiate", "context", "transform", "der", "ntlmssp", "wrap")
 _PLAIN = b"\xd4\xc3\xb2\xa1"         # classic pcap, little-endian
@@ -81,12 +82,12 @@ def sweep(seeds: Sequence[Seed], rng: random.Random) -> Iterator[Mutant]:
             )
 
     def rounds(kind: str, found: list[tuple[Seed, Place]]) -> Iterator[list[_Turn]]:
-        share = TRIED if kind.startswith(SPOKEN) else 1
+        share = TRIED if kind.startswith(SPOKEN) else TRIED // 2
         turns = one_kind(found)
         while turn := list(islice(turns, share)):
             yield turn
 
-    for row in zip_longest(_snaps(seeds, rng), *(rounds(kind, found) for kind, found in kinds.items()), fillvalue=[]):
+    for row in zip_longest(_snaps(seeds, rng), _heads(seeds, rng), *(rounds(kind, found) for kind, found in kinds.items()), fillvalue=[]):
         turns = [turn for several in row for turn in several]
         alone = (turn.mutant for turn in turns if not turn.crowds)
         together = [turn for turn in turns if turn.crowds]
@@ -112,6 +113,18 @@ def _snaps(seeds: Sequence[Seed], rng: random.Random) -> Iterator[list[_Turn]]:
         yield [
             _Turn(Mutant(f"{seed.name}: frames of {size} bytes", snapped(seed.data, size)), crowds=seed.data[20] == 1)
             for seed, size in known[at : at + 2 * CROWD]
+        ]
+
+
+def _heads(seeds: Sequence[Seed], rng: random.Random) -> Iterator[list[_Turn]]:
+    """The first bytes of a capture of each format, cut everywhere."""
+    formats = {seed.data[:4]: seed for seed in seeds}
+    known = [(seed, size) for seed in formats.values() for size in range(HEAD)]
+    rng.shuffle(known)
+    for at in range(0, len(known), CROWD):
+        yield [
+            _Turn(Mutant(f"{seed.name}: its first {size} bytes", seed.data[:size]), crowds=False)
+            for seed, size in known[at : at + CROWD]
         ]
 
 
