@@ -12,6 +12,7 @@ from io import BytesIO
 from typing import IO, TYPE_CHECKING, Generic, NamedTuple, TypeVar
 from weakref import finalize
 
+from analyzer.errors import Error
 from analyzer.negotiation.evidence import evidence
 from analyzer.negotiation.facts import facts
 from analyzer.negotiation.notice import Notice, notice_of
@@ -152,15 +153,32 @@ class Ledger:
 
     def __init__(self) -> None:
         self.file: IO[bytes] = BytesIO()
+        self._refused = False            # there is no room for a file
 
-    def settle(self) -> None:
-        """Between two pieces: to disk, once memory should hold no more."""
-        if isinstance(self.file, BytesIO) and self.file.tell() > IN_MEMORY:
-            from tempfile import TemporaryFile
+    def put(self, value: object) -> None:
+        """Write at the end: bytes as they are, anything else pickled. Raises Error where a disk is full."""
+        try:
+            if isinstance(value, bytes):
+                self.file.write(value)
+            else:
+                pickle.dump(value, self.file, pickle.HIGHEST_PROTOCOL)
+            if isinstance(self.file, BytesIO) and self.file.tell() > IN_MEMORY and not self._refused:
+                self._move(self.file)
+        except OSError as error:
+            raise Error(f"a temporary file cannot be written: {error.strerror or error}") from error
 
-            in_memory, self.file = self.file, TemporaryFile()  # noqa: SIM115 - closed by finalize
-            finalize(self, self.file.close)
-            self.file.write(in_memory.getbuffer())
+    def _move(self, in_memory: BytesIO) -> None:
+        """To disk; where there is none for it, all stays in memory."""
+        from tempfile import TemporaryFile
+
+        try:
+            file = TemporaryFile()  # noqa: SIM115 - closed by finalize
+        except OSError:
+            self._refused = True
+            return
+        finalize(self, file.close)
+        file.write(in_memory.getbuffer())
+        self.file = file
 
     def chapter(self) -> Chapter:
         """Where the accounts of one capture go; each must be ended before the next begins."""
@@ -169,8 +187,7 @@ class Ledger:
     def keep(self, value: Kind) -> Kept[Kind]:
         """Put away something else, between two chapters."""
         at = self.file.tell()
-        pickle.dump(value, self.file, pickle.HIGHEST_PROTOCOL)
-        self.settle()
+        self.put(value)
         return Kept(self, at)
 
 
@@ -214,8 +231,7 @@ class Chapter:
             self._open = []
 
     def _write(self, block: bytes) -> None:
-        self._ledger.file.write(block)
-        self._ledger.settle()
+        self._ledger.put(block)
         self._sizes.append(len(block))
 
     def __iter__(self) -> Iterator[Account]:

@@ -88,6 +88,12 @@ def test_accounts_put_away_are_the_accounts_given(samples: Path, monkeypatch: py
     monkeypatch.setattr("analyzer.accounts.IN_MEMORY", 1)
     assert records() == kept
 
+    def full() -> None:
+        raise OSError(28, "no space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
+    assert records() == kept                 # all of it in memory
+
 
 def test_a_capture_with_unknown_link_types_only_is_unreadable(samples: Path) -> None:
     data = bytearray((samples / FAILED).read_bytes())

@@ -56,7 +56,7 @@ def test_where_no_file_can_be_written_all_stays_in_memory(monkeypatch: pytest.Mo
     def full() -> IO[bytes]:
         raise OSError(28, "no space left on device")
 
-    monkeypatch.setattr(arena, "TemporaryFile", full)
+    monkeypatch.setattr("tempfile.TemporaryFile", full)
     made = _filled([b"ab", b"cd", b"ef"], 0)
     assert bytes(made.newest) == b"abcdef"
     assert _fetched(made, [(1, 2), (0, 6)]) == [b"bc", b"abcdef"]
