@@ -14,6 +14,7 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from multiprocessing import connection, get_context, parent_process
+from multiprocessing.reduction import ForkingPickler
 from threading import Thread
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
@@ -133,7 +134,9 @@ class Process:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.number = self.pipe.fileno()
-        self._process: SpawnProcess = context.Process(target=_live, args=(theirs, serve, args), daemon=True)
+        # Packed by itself, so that what it needs is not imported before somebody looks after the parent.
+        does = bytes(ForkingPickler.dumps((serve, args)))
+        self._process: SpawnProcess = context.Process(target=_live, args=(theirs, does), daemon=True)
         self._process.start()
         # Only with the parent's copy closed does the pipe end when the process does.
         theirs.close()
@@ -173,12 +176,13 @@ def told(error: Exception) -> str:
     return f"{type(error).__name__}: {error}".removesuffix(": ")
 
 
-def _live(pipe: Connection, serve: Callable[..., None], args: tuple[object, ...]) -> None:
-    """What every process does, and then its own."""
+def _live(pipe: Connection, does: bytes) -> None:
+    """What every process does, and then its own. does: serve and args of Process, pickled."""
     # An interrupt from the keyboard reaches every process; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     gc.set_threshold(100_000, 20, 20)                     # as in the main process
     Thread(target=_end_with_parent, daemon=True).start()
+    serve, args = ForkingPickler.loads(does)
     serve(pipe, *args)
 
 
