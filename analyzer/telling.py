@@ -57,7 +57,7 @@ class Told(NamedTuple):
 
 
 class Telling(NamedTuple):
-    """How the connections of one capture are told. Pickles; calling it tells a portion.
+    """How the connections of one capture are told. Pickles.
 
     ports: what counts as an SMB port; capture_end_ns: time of the last packet; names: host names by address;
     key: of the pseudonyms to report under.
