@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.gather import distinct, gather
-from analyzer.capture.layers import Chunk
+from analyzer.capture.layers import QUIC, ROCE, Chunk
 from analyzer.capture.table import SegmentTable
 
 SMB_PORTS = (139, 445)
@@ -17,9 +17,9 @@ _FOLD = 1 << 16                      # port numbers collected before they are co
 _SMB = np.dtype({
     # A NetBIOS session header, then the signature; the flags that mark an answer are byte 9 of an
     # SMB1 header and bytes 16 to 19 of an SMB2 header.
-    "names": ["kind", "protocol", "signature", "flags1", "flags2"],
-    "formats": ["u1", "u1", "V3", "u1", "u1"],
-    "offsets": [0, 4, 5, 13, 20],
+    "names": ["protocol", "signature", "flags1", "flags2"],
+    "formats": ["u1", "V3", "u1", "u1"],
+    "offsets": [4, 5, 13, 20],
     "itemsize": 24,
 })
 _SIGNATURE = np.frombuffer(b"SMB", "V3")
@@ -118,18 +118,18 @@ class Counter:
         quic_frames: list[NDArray[np.int64]] = []
         roce = list(chunk.rdma)
         for rows, destination, source in chunk.datagrams:
-            quic = np.flatnonzero((destination == 443) | (source == 443))
+            quic = np.flatnonzero((destination == QUIC) | (source == QUIC))
             if len(quic):
                 header = chunk.gather(rows.at[quic] + 8, _QUIC)
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
                 quic_frames.append(rows.row[long] + first_frame)
-                toward = destination[long] == 443
+                toward = destination[long] == QUIC
                 full = len(self._quic_hosts) >= HOSTS
                 for index in () if full else long[_firsts(chunk, rows.ip[long], toward)].tolist():
                     ends = _addresses(chunk, int(rows.ip[index]))
-                    ends = ends if destination[index] == 443 else ends[::-1]
+                    ends = ends if destination[index] == QUIC else ends[::-1]
                     hosts.append((int(rows.row[index]) + first_frame, ends))
-            roce.append(rows.row[destination == 4791])
+            roce.append(rows.row[destination == ROCE])
         if quic_frames:
             self._quic = _seen(self._quic, np.concatenate(quic_frames))
             for frame, ends in sorted(hosts, key=lambda seen: seen[0]):
@@ -180,10 +180,10 @@ class Counter:
             return
         iwarp = rows[(source[rows] == 5445) | (destination[rows] == 5445)]
         self._see_rdma("iWARP", segments.frame[iwarp])
+        # One byte decides for most: whole heads are fetched of few.
+        rows = rows[segments.data[segments.payload[rows]] == 0]
         head = gather(segments.data, segments.payload[rows], _SMB)
-        like = (
-            (head["kind"] == 0) & (head["protocol"] >= 0xFC) & (head["signature"] == _SIGNATURE)
-        )
+        like = (head["protocol"] >= 0xFC) & (head["signature"] == _SIGNATURE)
         if like.any():
             rows, head = rows[like], head[like]
             answer = np.where(head["protocol"] == 0xFF, head["flags1"] & 0x80, head["flags2"] & 1) != 0

@@ -36,6 +36,11 @@ QUOTE = 0xFFFF               # of Rows.mark: type << 8 | code of the ICMP error 
 PARTIAL = 0x10000            # of Rows.mark: first fragment of a datagram that is not put together
 UNSIZED_V6 = 0x20000         # of Rows.mark: IPv6 without a length, which Wireshark takes no further
 
+QUIC, ROCE = 443, 4791       # UDP ports
+COUNTED = np.zeros(1 << 16, np.bool_)
+COUNTED[[QUIC, ROCE]] = True
+"""By UDP port, whether the census looks at it."""
+
 MAX_LAYERS = 128
 """Headers peeled off one frame; more is no network but an attack."""
 
@@ -128,7 +133,8 @@ class Chunk:
     """One chunk while its headers are peeled off.
 
     found, fragments: what came out; reporters: rows of ICMP errors and the addresses that sent them;
-    datagrams: rows at a UDP header with their two ports, and rdma: rows of InfiniBand, for the census.
+    datagrams: rows at a UDP header on a port of COUNTED with their two ports, destination first, and rdma:
+    rows of InfiniBand, for the census.
     """
 
     def __init__(self, data: NDArray[np.uint8], peelers: Mapping[int, Peeler]) -> None:

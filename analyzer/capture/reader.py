@@ -16,7 +16,7 @@ from analyzer.capture.source import Source
 from analyzer.capture.table import Cut, Frames, PacketTable
 from analyzer.errors import CaptureError
 
-CHUNK = 8 << 20
+CHUNK = 16 << 20
 """Bytes read at a time, into memory that is used again; only a larger record makes it larger."""
 
 

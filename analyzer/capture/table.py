@@ -16,8 +16,8 @@ _NO_ROWS: NDArray[np.int64] = np.zeros(0, np.int64)
 _NO_REPORTERS: Mapping[int, bytes] = {}
 
 
-HEAD = 18
-"""Bytes of a payload that tell whether it begins with a NEGOTIATE message."""
+HEAD = 28
+"""Bytes of a payload that tell which SMB message it begins with, and whether others follow in the same packet."""
 
 
 class Cut(NamedTuple):

@@ -7,6 +7,7 @@ import numpy as np
 from analyzer.capture.layers import (
     BRIDGED,
     BYTE,
+    COUNTED,
     ETHERNET,
     GRE,
     GRE_HEADER,
@@ -89,7 +90,9 @@ def _wccp(chunk: Chunk, rows: Rows) -> None:
 def _udp(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(8)
     header = chunk.gather(rows.at, _UDP)
-    chunk.datagrams.append((rows, header["dst"], header["src"]))
+    counted = np.flatnonzero(COUNTED[header["dst"]] | COUNTED[header["src"]])
+    if len(counted):
+        chunk.datagrams.append((rows.take(counted), header["dst"][counted], header["src"][counted]))
     length = header["length"].astype(np.int64)
     inner = rows.past(8).upto(rows.at + np.where(length >= 8, length, 1 << 40))
     # Both ports are asked, the lower one first.

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.layers import IPV4, IPV4_HEADER, IPV6, IPV6_HEADER, TCP_HEADER, Chunk, Rows, Segments
+from analyzer.capture.layers import (
+    COUNTED,
+    IPV4,
+    IPV4_HEADER,
+    IPV6,
+    IPV6_HEADER,
+    TCP_HEADER,
+    Chunk,
+    Rows,
+    Segments,
+)
 
 _ETHERNET = 14
 _TAG = 4                             # bytes of a VLAN tag
@@ -58,7 +68,7 @@ _TYPE = np.dtype([("type", ">u2")])
 def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
     """Put what usual frames hold into the chunk; the frames that are still to be peeled.
 
-    rows: every frame of a chunk, all Ethernet. tunnels: by port number, which datagrams may hold packets.
+    rows: every frame of a chunk, in order, all Ethernet and without a mark. tunnels: by port number, which datagrams may hold packets.
     """
     left = np.ones(len(rows.row), np.bool_)
     room = np.minimum(rows.end, rows.have) - rows.at
@@ -110,20 +120,25 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     if len(datagram):
         source, target = (header["tcp"][port].astype(np.uint16)[datagram] for port in ("src", "dst"))
         plain = ~(tunnels[source] | tunnels[target])
-        datagram = datagram[plain]
-        behind = _behind(rows, which, datagram, form, length)
-        chunk.datagrams.append((behind, target[plain], source[plain]))
-        left[behind.row] = False
+        struck = datagram[plain]
+        left[struck if which is None else which[struck]] = False
+        counted = plain & (COUNTED[source] | COUNTED[target])
+        if counted.any():
+            behind = _behind(rows, which, datagram[counted], form, length)
+            chunk.datagrams.append((behind, target[counted], source[counted]))
 
 
 def _behind(
     rows: Rows, which: NDArray[np.int64] | None, chosen: NDArray[np.int64], form: _Form, length: NDArray[np.int64]
 ) -> Rows:
-    """Some of the rows, behind their IP headers. length: of header and payload, as IP tells it."""
+    """Some of the rows, behind their IP headers. length: of header and payload, as IP tells it; of all."""
     if len(chosen) < len(length):
         length = length[chosen]
         which = chosen if which is None else which[chosen]
+    row, at, end, have = rows.row, rows.at, rows.end, rows.have
     if which is not None:
-        rows = rows.take(which)
-    ip = rows.at + form.before
-    return rows._replace(at=ip + (40 if form.v6 else 20), end=np.minimum(rows.end, ip + length), ip=ip)
+        row, at, end, have = which, at[which], end[which], have[which]
+    ip = at + form.before
+    return Rows(
+        row, ip + (40 if form.v6 else 20), np.minimum(end, ip + length), have, ip, np.zeros(len(row), np.uint32)
+    )

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from analyzer.tcp.connection import ByteStream, Connection, Endpoint, Run, Segment
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.evidence import Evidence, Kept
-from analyzer.tcp.reassembly import Piece, reassemble
-from analyzer.tcp.rows import NO_PAYLOAD, Rows, RowStore
+from analyzer.tcp.reassembly import Piece, blanked, reassemble
+from analyzer.tcp.rows import UNREAD, Rows, RowStore, in_arena
 from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
@@ -52,11 +52,11 @@ class Portion(NamedTuple):
     def detached(self) -> Portion:
         """The same with no more than its own bytes, for another process."""
         rows = self.rows
-        carrying = np.flatnonzero(rows.present)
-        start, size = rows.at[carrying].astype(np.int64), rows.present[carrying].astype(np.int64)
+        held = in_arena(rows)
+        carrying = np.flatnonzero(held)
+        start, size = rows.at[carrying].astype(np.int64), held[carrying].astype(np.int64)
         spans = zip(start.tolist(), (start + size).tolist(), strict=True)
-        at = np.full(len(rows.at), NO_PAYLOAD, np.uint32)
-        at[rows.at != NO_PAYLOAD] = 0
+        at = np.where(rows.at < UNREAD, np.uint32(0), rows.at)
         at[carrying] = np.cumsum(size) - size
         view = memoryview(self.arena)
         arena = b"".join([view[begin:end] for begin, end in spans])
@@ -149,24 +149,28 @@ def _streams(evidence: Evidence, arena: bytes | bytearray) -> Iterator[ByteStrea
     offsets, ends = evidence.offset.tolist(), evidence.end.tolist()
     frames, times = evidence.frame.tolist(), evidence.time_ns.tolist()
     lengths = evidence.length.tolist()
-    spans = list(zip(evidence.at.tolist(), (evidence.at + evidence.present).tolist(), strict=True))
+    view = memoryview(arena)             # whose slices are no copies
+    zeros = memoryview(bytes(int(evidence.present.max(initial=0))))
+    data = [
+        zeros[:size] if at == UNREAD else view[at : at + size]
+        for at, size in zip(evidence.at.tolist(), evidence.present.tolist(), strict=True)
+    ]
+    unread = np.flatnonzero(evidence.at == UNREAD)
     bounds = evidence.bounds.tolist()
     known, horizons = evidence.known.tolist(), evidence.horizon.tolist()
-    view = memoryview(arena)             # whose slices are no copies
     for side, simple in enumerate(evidence.simple.tolist()):
         first, last = bounds[side], bounds[side + 1]
         if not simple:
-            pieces = [
-                Piece(offsets[i], lengths[i], frames[i], times[i], bytes(view[spans[i][0] : spans[i][1]]))
-                for i in range(first, last)
-            ]
-            yield reassemble(pieces, known[side], horizons[side])
+            pieces = [Piece(offsets[i], lengths[i], frames[i], times[i], bytes(data[i])) for i in range(first, last)]
+            blank = unread[slice(*np.searchsorted(unread, (first, last)))].tolist()
+            spans = [(offsets[i], offsets[i] + len(data[i])) for i in blank]
+            yield reassemble(blanked(pieces, spans) if spans else pieces, known[side], horizons[side])
         elif first == last:
             yield _NOTHING
         else:
             run = Run(
                 0,
-                b"".join([view[start:end] for start, end in spans[first:last]]),
+                b"".join(data[first:last]),
                 tuple(ends[first:last]),
                 tuple(frames[first:last]),
                 tuple(times[first:last]),

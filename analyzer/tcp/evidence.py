@@ -25,8 +25,8 @@ class Evidence(NamedTuple):
     offset: NDArray[np.int64]        # of the first byte in its stream
     length: NDArray[np.int64]        # bytes on the wire
     end: NDArray[np.int64]           # offset + length
-    present: NDArray[np.int64]       # bytes in the arena
-    at: NDArray[np.int64]            # where they are
+    present: NDArray[np.int64]       # bytes captured
+    at: NDArray[np.int64]            # where they are in the arena, or UNREAD
     frame: NDArray[np.int64]
     time_ns: NDArray[np.int64]
     bounds: NDArray[np.int64]

@@ -8,7 +8,7 @@ that come in order but repeat, overlap or leave holes (`_walk`), and any order a
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +28,21 @@ class Piece(NamedTuple):
     frame: int
     time_ns: int
     data: bytes
+
+
+def blanked(pieces: Iterable[Piece], spans: Iterable[tuple[int, int]]) -> Iterator[Piece]:
+    """The pieces with zeros in spans of the stream of which not every copy is there, so that all copies agree."""
+    merged = _merged(sorted(spans))
+    ends = [end for _, end in merged]
+    for piece in pieces:
+        after = piece.offset + len(piece.data)
+        at = bisect_right(ends, piece.offset)
+        data = piece.data
+        while at < len(merged) and merged[at][0] < after:
+            low, high = max(merged[at][0] - piece.offset, 0), min(merged[at][1] - piece.offset, len(data))
+            data = data[:low] + bytes(high - low) + data[high:]
+            at += 1
+        yield piece._replace(data=data)
 
 
 class _Part(NamedTuple):

@@ -26,11 +26,21 @@ _SIGNATURES = (0xFE, 0xFF, 0xFD, 0xFC)           # SMB2, SMB1, encrypted, compre
 _SMB = b"SMB"
 _SESSION_REQUEST = bytes((0x81, 0x00, 0x00, 0x44, 0x20))     # RFC 1002 4.3.2, two 32-letter names
 _MESSAGE = np.dtype({
-    "names": ["kind", "protocol", "signature", "command1", "command2"],
-    "formats": ["u1", "u1", "S3", "u1", "u2"],
-    "offsets": [0, 4, 5, 8, 16],
+    "names": ["protocol", "signature", "command1", "command2"],
+    "formats": ["u1", "S3", "u1", "u2"],
+    "offsets": [4, 5, 8, 16],
+    "itemsize": 18,
+})
+_BULK = np.dtype({
+    # With the session header's length in front, the channel sequence or status, and what follows in a compound.
+    "names": ["length", "protocol", "signature", "status", "command", "flags", "next"],
+    "formats": [">u4", "u1", "S3", "<u4", "<u2", "<u4", "<u4"],
+    "offsets": [0, 4, 5, 12, 16, 20, 24],
     "itemsize": HEAD,
 })
+_READ, _WRITE = 8, 9
+_OVERFLOW = 0x8000_0005                          # a successful READ of a part of a message
+_OPENING = 256                                   # bytes that hold every header of a message
 _UNDECIDED, _IS_SMB, _IS_NOT = 0, 1, 2
 _NEVER = np.iinfo(np.int64).max
 
@@ -57,9 +67,9 @@ def starts_message(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[n
 def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
     """Which of these rows begin with an SMB1 or SMB2 NEGOTIATE message."""
     found = np.zeros(len(rows), np.bool_)
-    at = _reaching(segments, rows, 4 + 4 + 1)
-    head = gather(segments.data, segments.payload[rows[at]], _MESSAGE)
-    which = np.flatnonzero((head["signature"] == _SMB) & (head["protocol"] >= 0xFE) & (head["kind"] == 0))
+    at, start = _like_messages(segments, rows, 4 + 4 + 1, 0xFE)
+    head = gather(segments.data, start, _MESSAGE)
+    which = np.flatnonzero(head["signature"] == _SMB)
     if not len(which):
         return found
     at, head = at[which], head[which]
@@ -67,6 +77,44 @@ def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray
     reaching = older | (payload_bytes(segments, rows[at]) >= _MESSAGE.itemsize)
     found[at] = np.where(older, head["command1"] == 0x72, (head["command2"] == 0) & reaching)
     return found
+
+
+def starts_unread(
+    segments: SegmentTable, rows: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which of these rows begin a message of whose body no byte is read, by index; and its bytes, framing included.
+
+    An SMB2 WRITE request or READ answer that stands alone in its packet ([MS-SMB2] 2.2.21, 2.2.20), and what is
+    encrypted or compressed (2.2.41, 2.2.42). The row must hold all its headers.
+    """
+    at, start = _like_messages(segments, rows, _OPENING, 0xFC)
+    head = gather(segments.data, start, _BULK)
+    moves = (head["protocol"] == 0xFE) & (head["next"] == 0)
+    answer = head["flags"] & 1 != 0
+    moves &= np.where(
+        answer,
+        (head["command"] == _READ) & ((head["status"] == 0) | (head["status"] == _OVERFLOW)),
+        head["command"] == _WRITE,
+    )
+    hidden = (head["protocol"] == 0xFD) | (head["protocol"] == 0xFC)
+    which = np.flatnonzero((head["signature"] == _SMB) & (moves | hidden))
+    return at[which], head["length"][which].astype(np.int64) + 4
+
+
+def _like_messages(
+    segments: SegmentTable, rows: NDArray[np.int64], size: int, least: int
+) -> tuple[NDArray[np.intp], NDArray[np.int64]]:
+    """Of the rows with so many bytes those that may begin a message, by index, and where their payload is.
+
+    least: of the protocol's byte. One byte decides for most rows, and two for nearly all.
+    """
+    at = _reaching(segments, rows, size)
+    start = segments.payload[rows[at]]
+    for offset, low, high in ((0, 0, 0), (4, least, 0xFF)):
+        byte = segments.data[start + offset]
+        which = np.flatnonzero((byte >= low) & (byte <= high))
+        at, start = at[which], start[which]
+    return at, start
 
 
 def _reaching(segments: SegmentTable, rows: NDArray[np.int64], size: int) -> NDArray[np.intp]:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.arena import Arena
 
-NO_PAYLOAD = 0xFFFF_FFFF          # in `at`: the payload was not kept
+# In `at`: the payload was not kept; it was not because nobody reads it, and zeros stand for it.
+NO_PAYLOAD, UNREAD = 0xFFFF_FFFF, 0xFFFF_FFFE
 
 
 class Rows(NamedTuple):
@@ -23,8 +24,8 @@ class Rows(NamedTuple):
     seq: NDArray[np.uint32]
     ack: NDArray[np.uint32]
     length: NDArray[np.int32]        # payload bytes on the wire; of a quoted header 0
-    present: NDArray[np.int32]       # payload bytes in the arena
-    at: NDArray[np.uint32]           # where they begin there, or NO_PAYLOAD
+    present: NDArray[np.int32]       # payload bytes captured; 0 with NO_PAYLOAD
+    at: NDArray[np.uint32]           # where they begin in the arena, NO_PAYLOAD or UNREAD
     icmp: NDArray[np.uint16]
     side: NDArray[np.uint8]
     flags: NDArray[np.uint8]         # of a quoted header 0
@@ -65,33 +66,36 @@ class RowStore:
         self,
         segments: SegmentTable,
         rows: NDArray[np.int64],
-        conn: NDArray[np.int64],
-        side: NDArray[np.uint8],
+        owner: tuple[NDArray[np.int64], NDArray[np.uint8]],
         payload: NDArray[np.bool_],
+        held: NDArray[np.bool_],
     ) -> None:
-        """Keep these rows of a table. conn, side and payload (keep the bytes too): one entry a row."""
+        """Keep these rows of a table.
+
+        One entry a row: owner, its connection and side; payload, it has bytes that matter; held, keep these too.
+        """
         present = payload_bytes(segments, rows) * payload
-        carrying = np.flatnonzero(present)
-        size = present[carrying]
+        kept = present * held
+        carrying = np.flatnonzero(kept)
+        size = kept[carrying]
         if segments.elsewhere is None:
             view, start = segments.data.data, segments.payload[rows[carrying]]
         else:
-            held, start = segments.elsewhere.fetch(rows[carrying], size)
-            view = memoryview(held)
+            fetched, start = segments.elsewhere.fetch(rows[carrying], size)
+            view = memoryview(fetched)
         spans = zip(start.tolist(), (start + size).tolist(), strict=True)
         measured = segments.icmp[rows] == 0
         records = np.zeros(len(rows), _RECORD)
         new = _columns(records)
         new.frame[:] = segments.frame[rows]
         new.time_ns[:] = segments.time_ns[rows]
-        new.conn[:] = conn
+        new.conn[:], new.side[:] = owner
         new.seq[:] = segments.seq[rows]
         new.ack[:] = segments.ack[rows]
         new.length[:] = np.maximum(segments.length[rows], 0) * measured
         new.present[:] = present
-        new.at[:] = np.where(payload, np.cumsum(present) - present + len(self.arena), NO_PAYLOAD)
+        new.at[:] = np.where(held, np.cumsum(kept) - kept + len(self.arena), np.where(payload, UNREAD, NO_PAYLOAD))
         new.icmp[:] = segments.icmp[rows]
-        new.side[:] = side
         new.flags[:] = segments.flags[rows] * measured
         new.ttl[:] = segments.ttl[rows]
         self._records += records.tobytes()
@@ -109,7 +113,7 @@ class RowStore:
     def fetch(self, numbers: NDArray[np.int64]) -> tuple[Rows, bytearray]:
         """Some of the rows, and what `at` of these points into."""
         rows = self.rows(numbers)
-        carrying = np.flatnonzero(rows.present)
+        carrying = np.flatnonzero(in_arena(rows))
         arena, at = self.arena.fetch(rows.at[carrying].astype(np.int64), rows.present[carrying].astype(np.int64))
         rows.at[carrying] = at
         return rows, arena
@@ -123,7 +127,7 @@ class RowStore:
             block = records[start : start + _BLOCK]
             block = block[wanted(_columns(block))]
             columns = _columns(block)
-            sizes = columns.present.astype(np.int64)
+            sizes = in_arena(columns).astype(np.int64)
             carrying = np.flatnonzero(sizes)
             used = len(self.arena)
             held, at = old.fetch(columns.at[carrying].astype(np.int64), sizes[carrying])
@@ -132,7 +136,7 @@ class RowStore:
                 for begin, end in zip(at.tolist(), (at + sizes[carrying]).tolist(), strict=True):
                     newest += view[begin:end]
             self.arena.put_away()
-            columns.at[:] = np.where(columns.at == NO_PAYLOAD, NO_PAYLOAD, used + np.cumsum(sizes) - sizes)
+            columns.at[:] = np.where(columns.at < UNREAD, used + np.cumsum(sizes) - sizes, columns.at)
             records[kept : kept + len(block)] = block
             kept += len(block)
         del records
@@ -144,6 +148,12 @@ class RowStore:
         keys.sort()
         keys &= 0xFFFF_FFFF
         return keys
+
+
+def in_arena(rows: Rows) -> NDArray[np.int32]:
+    """Bytes that the arena holds of each row."""
+    found: NDArray[np.int32] = rows.present * (rows.at != UNREAD)
+    return found
 
 
 def payload_bytes(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -1,8 +1,8 @@
 """Rows of all connections -> those that a verdict needs, kept until the capture ends: SegmentStore.
 
 Kept of each connection on an SMB port: SYN, FIN, RST and quoted headers; whatever carries or
-acknowledges the first bytes of either side; later segments that begin with a NEGOTIATE message,
-and what follows each for a while. Everything else is counted only.
+acknowledges the first bytes of either side, without the bytes that nobody reads; later segments that begin
+with a NEGOTIATE message, and what follows each for a while. Everything else is counted only.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from analyzer.tcp.pairs import grown
 from analyzer.tcp.recognise import Recogniser, starts_negotiate
 from analyzer.tcp.rows import RowStore, payload_bytes
 from analyzer.tcp.sequence import distance
+from analyzer.tcp.unread import Unread
 
 __all__ = ["LimitReached", "SegmentStore", "StoreLimits"]
 
@@ -69,6 +70,7 @@ class SegmentStore:
         self._limits = limits or StoreLimits()
         self._copies: int | None = None                      # connections there may be where they are copies
         self._rows = RowStore()
+        self._unread = Unread()
         self._recogniser = Recogniser() if ports is None else None
         self._port = np.zeros(1 << 16, np.bool_)
         self._port[list(ports) if ports is not None else slice(None)] = True
@@ -149,13 +151,14 @@ class SegmentStore:
     def _keep(self, segments: SegmentTable, batch: Batch, reach: NDArray[np.int64]) -> None:
         """Put the rows that matter into the store, within every limit."""
         wanted, payload = self._wanted(segments, batch, reach)
+        held = payload & ~self._unread.within(segments, batch, payload, self.ends.count)
         size = payload_bytes(segments, batch.rows)
         ones = np.ones(len(size), np.int64)
         controls = wanted & batch.control & ~payload
         for name, totals, cap, concerned, weight in (
             ("controls", self._controls, MAX_CONTROLS, controls, ones),
             ("connection-rows", self._kept, MAX_ROWS, wanted, ones),
-            ("connection-payload", self._payload, MAX_PAYLOAD, payload, size),
+            ("connection-payload", self._payload, MAX_PAYLOAD, held, size),
         ):
             beyond = self._beyond(batch.conn, totals, cap, concerned & wanted, weight)
             if beyond.size:
@@ -164,23 +167,22 @@ class SegmentStore:
                 self._note(name, cap, len(beyond), int(segments.frame[batch.rows[beyond[0]]]))
         if self._window:
             wanted &= inside(batch, WINDOWS[self._window])
-        payload &= wanted
+        held &= wanted
         if self._recogniser is not None and (
-            len(self._rows) > self._tidy_at or self._full(wanted, size * payload)
+            len(self._rows) > self._tidy_at or self._full(wanted, size * held)
         ):
             self._tidy(self._recogniser.refused(self.ends.count))
-        while self._full(wanted, size * payload) and self._window + 1 < len(WINDOWS):
-            self._narrow(segments, batch, wanted, size * payload)
+        while self._full(wanted, size * held) and self._window + 1 < len(WINDOWS):
+            self._narrow(segments, batch, wanted, size * held)
             wanted &= inside(batch, WINDOWS[self._window])
-            payload &= wanted
-        if self._full(wanted, size * payload):
-            self._stop(segments, batch, wanted, size * payload)
-            payload &= wanted
+            held &= wanted
+        if self._full(wanted, size * held):
+            self._stop(segments, batch, wanted, size * held)
         at = np.flatnonzero(wanted)
         if not at.size:
             return
         rows = batch.rows[at]
-        self._rows.append(segments, rows, batch.conn[at], batch.side[at], payload[at])
+        self._rows.append(segments, rows, (batch.conn[at], batch.side[at]), payload[at], held[at])
         for frame in segments.frame[rows[segments.icmp[rows] != 0]].tolist():
             if frame in segments.reporters:
                 self._reporters[frame] = segments.reporters[frame]
