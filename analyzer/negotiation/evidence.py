@@ -14,7 +14,11 @@ Frames = tuple[int, ...]
 
 def evidence(story: Story) -> Mapping[str, Frames]:
     """Frames by the names of vocabulary.EVIDENCE; a name without a frame is left out."""
-    return {name: tuple(sorted(set(frames))) for name, frames in _evidence(story) if frames}
+    return {
+        name: tuple(frames) if len(frames) == 1 else tuple(sorted(set(frames)))
+        for name, frames in _evidence(story)
+        if frames
+    }
 
 
 def _evidence(story: Story) -> Iterator[tuple[str, list[int]]]:
@@ -49,7 +53,7 @@ def _evidence(story: Story) -> Iterator[tuple[str, list[int]]]:
     yield from _steps("session-setup", story.sequel.session)
     yield from _steps("tree-connect", story.sequel.tree)
     yield from _steps("validate", story.sequel.validation)
-    yield "resent", _copies(story)
+    yield "resent", [s.frame for s in story.copies]
     yield "gap", _beside_gap(story, snapped=False)
     yield "snapped", _beside_gap(story, snapped=True)
 
@@ -57,19 +61,6 @@ def _evidence(story: Story) -> Iterator[tuple[str, list[int]]]:
 def _steps(name: str, step: Step) -> Iterator[tuple[str, list[int]]]:
     yield name, [step.request.frame] if step.request else []
     yield f"{name}-response", [step.response.frame] if step.response else []
-
-
-def _copies(story: Story) -> list[int]:
-    """Every segment that carries the first byte of the last NEGOTIATE request."""
-    base = story.connection.bases[story.client_side]
-    if story.request is None or base is None:
-        return []
-    start = (base + story.request.message.at) & 0xFFFFFFFF
-    return [
-        s.frame
-        for s in story.connection.segments
-        if s.side == story.client_side and not s.icmp and (start - s.seq) & 0xFFFFFFFF < s.length
-    ]
 
 
 def _beside_gap(story: Story, *, snapped: bool) -> list[int]:

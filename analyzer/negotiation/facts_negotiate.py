@@ -94,20 +94,20 @@ def _delivery_facts(story: Story, request: Placed) -> Iterator[Item]:
         return
     start = (base + request.message.at) & 0xFFFFFFFF
     size = request.message.end - request.message.at
-    theirs = [s for s in story.connection.segments if s.side != story.client_side and not s.icmp]
-    if theirs:
+    server = 1 - story.client_side
+    if any(s.side == server and not s.icmp for s in story.connection.segments):
         yield (
             "connection.request_acked",
             any(
-                s.flags & ACK and not s.flags & RST and size <= (s.ack - start) & 0xFFFFFFFF < 0x80000000
-                for s in theirs
+                s.side == server
+                and s.flags & ACK
+                and size <= (s.ack - start) & 0xFFFFFFFF < 0x80000000
+                and not s.flags & RST
+                and not s.icmp
+                for s in story.connection.segments
             ),
         )
-    sent = [
-        s.time_ns
-        for s in story.connection.segments
-        if s.side == story.client_side and not s.icmp and (start - s.seq) & 0xFFFFFFFF < s.length
-    ]
+    sent = [s.time_ns for s in story.copies]
     copies = 1 + sum(later - earlier >= DUPLICATE_NS for earlier, later in pairwise(sent))
     yield "connection.request_resent", copies > RESENDS
 

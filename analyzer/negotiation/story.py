@@ -10,6 +10,7 @@ from analyzer.negotiation.coverage import (
     Coverage,
     Ending,
     Handshake,
+    controls_of,
     coverage_of,
     ending_of,
     handshake_of,
@@ -20,7 +21,7 @@ from analyzer.negotiation.sequel import Sequel, sequel_of
 from analyzer.negotiation.stages import last_stage
 from analyzer.smb import constants, smb1, smb2
 from analyzer.smb.message import Message, SessionRequest, messages
-from analyzer.tcp.connection import ByteStream, Connection, Endpoint
+from analyzer.tcp.connection import ByteStream, Connection, Endpoint, Segment
 
 NETBIOS_PORT, DIRECT_PORT = 139, 445
 
@@ -71,6 +72,18 @@ class Story(NamedTuple):
     def response(self) -> Placed | None:
         """The answer to the last NEGOTIATE request, also where that request was not captured."""
         return self.exchanges[-1].response if self.exchanges else None
+
+    @property
+    def copies(self) -> Sequence[Segment]:
+        """Every segment that carries the first byte of the last NEGOTIATE request."""
+        base = self.connection.bases[self.client_side]
+        if self.request is None or base is None:
+            return ()
+        start = (base + self.request.message.at) & 0xFFFFFFFF
+        return [
+            s for s in self.connection.segments
+            if s.length and s.side == self.client_side and (start - s.seq) & 0xFFFFFFFF < s.length and not s.icmp
+        ]
 
     @property
     def superseded(self) -> bool:
@@ -261,9 +274,10 @@ def tell(
     """
     said = [_said(stream) for stream in connection.streams]
     client = _client_side(connection, ports, said)
-    handshake = handshake_of(connection, client)
-    ending = ending_of(connection, client, handshake)
-    coverage = coverage_of(connection, client, handshake)
+    controls = controls_of(connection)
+    handshake = handshake_of(connection, client, controls)
+    ending = ending_of(controls, client, handshake)
+    coverage = coverage_of(connection, client, handshake, controls)
     placed = sorted(
         (Placed(message, side == client, *done) for side in (client, 1 - client) for message, *done in said[side]),
         key=lambda p: (p.frame, not p.from_client, p.message.at, p.message.offset),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from functools import lru_cache
 from typing import NamedTuple
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
@@ -17,15 +18,21 @@ class Endpoint(NamedTuple):
     @property
     def host(self) -> str:
         """The address alone, as text."""
-        if len(self.address) == 4:
-            first, second, third, fourth = self.address
-            return f"{first}.{second}.{third}.{fourth}"
-        from ipaddress import IPv6Address
-
-        return str(IPv6Address(self.address))
+        return _text(self.address)
 
     def __str__(self) -> str:
         return at_port(self.host, self.port)
+
+
+@lru_cache(4096)
+def _text(address: bytes) -> str:
+    """An address, 4 bytes or 16, as text. The same few are asked for again and again."""
+    if len(address) == 4:
+        first, second, third, fourth = address
+        return f"{first}.{second}.{third}.{fourth}"
+    from ipaddress import IPv6Address
+
+    return str(IPv6Address(address))
 
 
 def at_port(host: str, port: int) -> str:
@@ -110,8 +117,9 @@ class ByteStream(NamedTuple):
         if len(self.runs) == 1 and self.runs[0].start <= start < end <= self.runs[0].end:
             run = self.runs[0]
             low, high = bisect_left(run.ends, start + 1), bisect_left(run.ends, end)
-            if low == high:
-                return run.frames[low], run.times_ns[low]
+            frames = run.frames[low : high + 1]
+            newest = max(frames)
+            return newest, run.times_ns[low + frames.index(newest)]
         first = max(bisect_right(self.runs, start, key=_start) - 1, 0)
         pieces: list[tuple[int, int]] = []
         for run in self.runs[first : bisect_left(self.runs, end, key=_start)]:
