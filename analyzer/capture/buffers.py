@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 HEADROOM = 512 << 10
 """Bytes in front of each chunk: what a walk leaves over of the last one, a record that is not whole, fits there."""
+_SETTLING = 8 << 20
+"""Bytes, more than any column of a chunk has: see _settle()."""
 LARGE = 64 << 20
 """Bytes of a file from which on it pays to start a thread."""
 
@@ -29,6 +31,7 @@ class Buffers:
     """
 
     def __init__(self, source: Source, chunk: int) -> None:
+        _settle()
         self._source = source
         self._chunk = chunk
         self._block = self._new_block()
@@ -91,3 +94,12 @@ class Buffers:
     def _read(self, block: NDArray[np.uint8] | None) -> int:
         assert block is not None
         return self._source.readinto(block.data[HEADROOM:])
+
+
+def _settle() -> None:
+    """Have the allocator keep the memory of columns and decompressed pieces for the next ones.
+
+    glibc takes whatever is larger than 128 KB from the system and gives it back at once, until it has seen something
+    larger freed (mallopt(3), M_MMAP_THRESHOLD): each time all pages are new, which takes longer than filling them.
+    """
+    np.empty(_SETTLING, np.uint8)
