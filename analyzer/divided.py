@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.headers import Decoder
-from analyzer.capture.ranges import BUFFER, RangeReader, divisible, opened
+from analyzer.capture.ranges import BUFFER, MOST, Large, RangeReader, opened
 from analyzer.capture.reader import CaptureSummary
 from analyzer.capture.table import Cut
 from analyzer.tcp.excerpt import Excerpt, Excerpter
@@ -24,10 +24,8 @@ from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.select import SegmentStore
 from analyzer.workers import Died, Failed, Workers
 
-LARGE = 512 << 20        # bytes of a file for which it pays to start four processes; for two, twice as many
 RANGE = 32 << 20         # bytes of a range: what is known of it is in memory at once
 FIRST = 24               # where the first record begins
-_MOST = 4                # processes: putting ranges together takes a fifth of the work, and is done by one
 _WAITING = 8             # ranges for each process that may wait for one before them
 
 
@@ -84,7 +82,7 @@ class _Work:
 
 
 def read_divided(
-    path: str,
+    large: Large,
     ports: frozenset[int],
     store: SegmentStore,
     jobs: int,
@@ -94,13 +92,12 @@ def read_divided(
 
     store: empty; holds afterwards what it would after one pass. watch: is told of bytes read, and those there are.
     """
-    size = divisible(path)
-    if size < LARGE * _MOST // min(jobs, _MOST):
-        return None
+    path, size = large
     work = _Work(path, ports)
     total = _Total(store)
     tasks = (Task(begin, min(begin + RANGE, size), begin != FIRST) for begin in range(FIRST, size, RANGE))
-    workers: Workers[Task, Part] = Workers(work, min(jobs, _MOST + 1))
+    # Putting ranges together takes a fifth of the work, and is done by one.
+    workers: Workers[Task, Part] = Workers(work, min(jobs, MOST + 1))
     with opened(path) as file, workers:
         for task, found in _in_order(workers, tasks, jobs):
             if total.reached >= task.end:            # a record that reaches across the range

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analyzer.capture.headers import Decoder
+from analyzer.capture.ranges import divisible
 from analyzer.capture.reader import CaptureReader, CaptureSummary
 from analyzer.capture.source import Limits, Source, open_source
 from analyzer.errors import CaptureError
@@ -128,13 +129,14 @@ def _reading(  # noqa: PLR0917 - what reading a capture leaves, however it was r
 
 def _divided(name: str, path: str, settings: Settings, watch: Watch | None) -> Reading | None:
     """One large file, read by several processes; None where that is not possible or not worth it."""
+    large = divisible(path, settings.jobs)
+    if large is None or settings.ports is None:
+        return None
     from analyzer.divided import read_divided
 
-    if settings.ports is None:
-        return None
     store = SegmentStore(settings.ports, StoreLimits(connections=settings.max_connections))
     told = None if watch is None else partial(watch, name)
-    found = read_divided(path, settings.ports, store, settings.jobs, told)
+    found = read_divided(large, settings.ports, store, settings.jobs, told)
     return None if found is None else _reading(name, found.summary, found.decoder, store, (), settings)
 
 

@@ -26,7 +26,7 @@ class _Here:
     """Workers without processes; results come in another order."""
 
     def __init__(self, work: Any, count: int) -> None:
-        assert count == 2
+        assert count == ranges.FEWEST
         self._work = work
 
     def __enter__(self) -> Self:
@@ -75,11 +75,11 @@ def _compare(path: Path, monkeypatch: pytest.MonkeyPatch, size: int, *, certainl
         return took[0]                                   # type: ignore[return-value]
 
     with monkeypatch.context() as patch:
-        patch.setattr(divided, "LARGE", 0)
+        patch.setattr(ranges, "LARGE", 0)
         patch.setattr(divided, "RANGE", size)
         patch.setattr(divided, "Workers", _Here)
         patch.setattr(divided, "read_divided", watched)
-        assert _seen(path, 2) == once
+        assert _seen(path, ranges.FEWEST) == once
     assert not certainly or took[0] is not None
 
 
@@ -180,10 +180,10 @@ def test_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "long.pcap"
     path.write_bytes(capture([ethernet(ip4(tcp(PAYLOAD, seq=number * 68))) for number in range(500)]))
     once = _seen(path, 1)
-    monkeypatch.setattr(divided, "LARGE", 0)
+    monkeypatch.setattr(ranges, "LARGE", 0)
     monkeypatch.setattr(divided, "RANGE", 9000)
     told: list[tuple[str, int, int]] = []
-    found = reading.read("x", str(path), Settings(jobs=2), lambda *args: told.append(args))
+    found = reading.read("x", str(path), Settings(jobs=ranges.FEWEST), lambda *args: told.append(args))
     assert isinstance(once, Seen)
     assert found.contents == once.contents
     assert list(found.store.connections()) == once.connections
@@ -194,14 +194,24 @@ def test_a_process_that_dies_costs_time_only(tmp_path: Path, monkeypatch: pytest
     path = tmp_path / "long.pcap"
     path.write_bytes(capture([ethernet(ip4(tcp(PAYLOAD, seq=number * 68))) for number in range(50)]))
     once = _seen(path, 1)
-    monkeypatch.setattr(divided, "LARGE", 0)
+    monkeypatch.setattr(ranges, "LARGE", 0)
     monkeypatch.setattr(divided, "RANGE", 1000)
     monkeypatch.setattr(divided, "Workers", _Lost)
-    assert _seen(path, 2) == once
+    assert _seen(path, ranges.FEWEST) == once
 
 
 @pytest.mark.parametrize("head", [b"", struct.pack("<I", 0x0A0D0D0A), struct.pack("<IHH", 0xA1B2C3D4, 9, 9)])
-def test_what_is_no_pcap_is_not_divided(tmp_path: Path, head: bytes) -> None:
+def test_what_is_no_pcap_is_not_divided(tmp_path: Path, head: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ranges, "LARGE", 0)
     path = tmp_path / "x"
     path.write_bytes(head.ljust(100, b"\0") if head else b"")
-    assert ranges.divisible(str(path)) == 0
+    assert ranges.divisible(str(path), ranges.MOST) is None
+
+
+def test_two_processes_or_a_small_file_are_one_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "x.pcap"
+    path.write_bytes(capture([ethernet(ip4(tcp(PAYLOAD)))]))
+    assert ranges.divisible(str(path), ranges.MOST) is None
+    monkeypatch.setattr(ranges, "LARGE", 0)
+    assert ranges.divisible(str(path), ranges.FEWEST) == (str(path), path.stat().st_size)
+    assert ranges.divisible(str(path), ranges.FEWEST - 1) is None

@@ -21,6 +21,8 @@ from analyzer.errors import CaptureError
 
 _SEARCHED = 2 * MAX_FRAME            # bytes in which a first record is looked for
 _LEAST = 64 << 10                    # bytes read behind a range: in most captures a whole record
+LARGE = 512 << 20                    # bytes of a file for which it pays to start MOST processes; for fewer, more
+FEWEST, MOST = 3, 4                  # processes: one pass alone, which reads ahead, keeps nearly two processors busy
 BUFFER = CHUNK + (1 << 20)           # bytes to read into; what is left of a range at last is not read by itself
 
 
@@ -113,17 +115,27 @@ def opened(path: str) -> FileIO:
     return FileIO(path)
 
 
-def divisible(path: str) -> int:
-    """Size of a file that can be read in ranges; 0: it cannot."""
+class Large(NamedTuple):
+    """A file that can be read in ranges."""
+
+    path: str
+    size: int
+
+
+def divisible(path: str, processes: int) -> Large | None:
+    """The file, if it can be read in ranges and is large enough for so many processes."""
     try:
+        size = os.stat(path).st_size  # noqa: PTH116 - pathlib takes 5 ms to import
+        if processes < FEWEST or size < LARGE * MOST // min(processes, MOST):
+            return None
         with opened(path) as file:
             head = file.read(FILE_HEADER)
             if not is_pcap(head) or not file.seekable():
-                return 0
+                return None
             PcapWalker(head)
-            return os.fstat(file.fileno()).st_size
+            return Large(path, size)
     except (OSError, ValueError, CaptureError):
-        return 0
+        return None
 
 
 def _read(file: FileIO, view: memoryview) -> int:
