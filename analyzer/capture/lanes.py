@@ -15,8 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-STEPS = 80
+STEPS = 112
 """Records that lanes walk before those that have not arrived are divided further."""
+LATER_STEPS = 48
+"""The same of those: most have little left."""
 MAX_ROUNDS = 40
 """Times that this is done. What is too uneven then gains nothing by lanes."""
 FEW = 12
@@ -52,22 +54,24 @@ def walk_in_lanes(  # noqa: PLR0917 - what one format's records are like
     arrived: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []      # where, and where it should have
     at = starts[starts < stop]
     bound = np.append(at[1:], stop)
+    steps = STEPS
     for _ in range(MAX_ROUNDS):
         if len(at) <= FEW:
             break
-        lanes = _side_by_side(every, at, header, stop)
+        lanes = _side_by_side(every, at, header, stop, steps)
         inside = lanes < bound
         count = np.add.reduce(inside.view(np.uint8), axis=0, dtype=np.uint8).astype(np.int64)     # STEPS + 1 at most
-        going = count > STEPS
-        inside[STEPS, going] = False                 # where they go on
+        going = count > steps
+        inside[steps, going] = False                 # where they go on
         found.append(lanes[inside])
         done = np.flatnonzero(~going)
         final = lanes[count[done] - 1, done]
         arrived.append((final + every[final] + header, bound[done]))
-        apart = lanes[STEPS, going] - at[going]
-        at, bound = lanes[STEPS, going], bound[going]
+        apart = (lanes[steps, going] - at[going]) * STEPS // steps
+        at, bound = lanes[steps, going], bound[going]
         if guess is not None and len(at):
             at, bound = _divided(at, bound, apart, guess)
+        steps = LATER_STEPS
     for begin, end in zip(at.tolist(), bound.tolist(), strict=True):
         alone = chain(chunk, begin, end)
         found.append(alone)
@@ -85,10 +89,10 @@ def walk_in_lanes(  # noqa: PLR0917 - what one format's records are like
 
 
 def _side_by_side(
-    every: NDArray[Any], at: NDArray[np.int64], header: int, stop: int
+    every: NDArray[Any], at: NDArray[np.int64], header: int, stop: int, steps: int
 ) -> NDArray[np.int64]:
-    """Where lanes are after 0 to STEPS records, (STEPS + 1, lanes); at `stop` once they led beyond it."""
-    lanes = np.empty((STEPS + 1, len(at)), np.int64)
+    """Where lanes are after 0 to `steps` records, (steps + 1, lanes); at `stop` once they led beyond it."""
+    lanes = np.empty((steps + 1, len(at)), np.int64)
     lanes[0] = at
     # Arrays of one value: numpy adds them in half the time that it takes to look at a number.
     headers, stops = np.full(len(at), header), np.full(len(at), stop)
