@@ -19,6 +19,8 @@ STEPS = 112
 """Records that lanes walk before those that have not arrived are divided further."""
 LATER_STEPS = 48
 """The same of those: most have little left."""
+LEAST = 12
+"""Bytes of a record; lanes that came less far for each are stuck and not divided."""
 MAX_ROUNDS = 40
 """Times that this is done. What is too uneven then gains nothing by lanes."""
 FEW = 12
@@ -111,7 +113,7 @@ def _divided(
     bounds: list[int] = []
     for begin, end, step in zip(at.tolist(), bound.tolist(), apart.tolist(), strict=True):
         starts.append(begin)
-        for target in range(begin + step, end - step // 2, step):
+        for target in range(begin + step, end - step // 2, step) if step >= LEAST * STEPS else ():
             place = guess(target)
             if starts[-1] < place < end:
                 bounds.append(place)

@@ -15,13 +15,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import gather
+from analyzer.capture.lanes import walk_in_lanes
+
 SECTION_HEADER = 0x0A0D0D0A
 MAGIC = 0x1A2B3C4D
 OTHER_MAGIC = 0x4D3C2B1A                 # the same in the other byte order than one reads it
 
 _LANED = 1 << 20                         # chunks from this size on may be walked in lanes
-_SMALL = 160                             # bytes of a block; lanes of larger ones cost more than they save
-_LANE_BLOCKS = 120
+_FEWEST_LANES = 24                       # below, an array operation costs more than it saves
+_SMALL = 160                             # bytes of a block; where the order turns, lanes of larger ones cost more than they save
+_LANE_BLOCKS = 100
 _LEAST_APART = 10_300                    # bytes; lanes a power of two apart would share cache sets
 _MAX_STEPS = 1300                        # blocks of the longest lane
 _SAMPLE = 1 << 16
@@ -29,6 +33,9 @@ _SEARCHED = 4096                         # bytes in which a lane's first block i
 _TRIES = 64                              # places in them that look like one at first sight
 
 _MAGIC = {b"\x4d\x3c\x2b\x1a": False, b"\x1a\x2b\x3c\x4d": True}
+_SIZES = tuple(                          # of a block in each byte order; a magic is read as a word of this order
+    np.dtype([("kind", f"{order}u4"), ("size", f"{order}u4"), ("magic", f"{order}u4")]) for order in "<>"
+)
 _HEADS = (struct.Struct("<II").unpack_from, struct.Struct(">II").unpack_from)
 
 
@@ -44,10 +51,14 @@ class Blocks(NamedTuple):
 
 
 class _Lanes(NamedTuple):
-    """Where lanes begin, in words, and in which byte order; the first is a block, the others are guesses."""
+    """Where lanes begin, in words, and in which byte order; the first is a block, the others are guesses.
+
+    mark: how the type of most blocks is written.
+    """
 
     start: NDArray[np.int64]
     big: NDArray[np.bool_]
+    mark: bytes
 
 
 def blocks(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> Blocks:
@@ -56,22 +67,27 @@ def blocks(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> Blocks:
     big: the byte order there, unless it is a section header. turns: whether sections of both byte orders
     are to be expected; it only makes them faster.
     """
-    if len(chunk) >= _LANED:
-        sample = _one_by_one(chunk[:_SAMPLE], 0, big=big)
-        if len(sample.at) * _SMALL > _SAMPLE:
-            lanes = _lane_starts(chunk, sample, big=big)
-            found = None if turns or lanes.big.any() != lanes.big.all() else _in_one_order(chunk, lanes)
-            found = found or _side_by_side(chunk, lanes)
-            if found is not None:
-                return found
+    sample = _one_by_one(chunk[:_SAMPLE], 0, big=big) if len(chunk) >= _LANED else None
+    if sample is not None and len(sample.at):
+        lanes = _lane_starts(chunk, sample, big=big)
+        found = None
+        if not turns and lanes.big.any() == lanes.big.all():
+            found = _in_one_order(chunk, lanes)
+        if found is None and len(sample.at) * _SMALL > _SAMPLE:
+            found = _side_by_side(chunk, lanes)
+        if found is not None:
+            return found
     return _one_by_one(chunk, 0, big=big)
 
 
-def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool) -> Blocks:
+def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool, end: int | None = None) -> Blocks:
+    """The same from one block on. end: only those that begin before it."""
     places: list[int] = []
     append = places.append
     data = chunk.data
     heads = data[:max(len(data) - 4, 0)]             # so that the last 12 bytes are a block and 11 are none
+    if end is not None:
+        heads = heads[:max(end + 7, 0)]
     turns: list[tuple[int, bool]] = [(0, big)]
     head = _HEADS[big]
     at = begin
@@ -96,18 +112,29 @@ def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool) -> Blocks:
 
 
 def _in_one_order(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
-    """The blocks, unless a section header turns the byte order: so it is in nearly all files."""
-    found = _side_by_side(chunk, lanes, turns=False)
-    if found is not None:
-        words = chunk[:len(chunk) & ~3].view("<u4")
-        headers = found.at[words[found.at >> 2] == SECTION_HEADER] >> 2
-        if (words[headers + 2] == (MAGIC if lanes.big[0] else OTHER_MAGIC)).any():
-            return None
-    return found
+    """The blocks, in nearly all files. None where a section header turns the byte order, or a length is no block's."""
+    big, starts = bool(lanes.big[0]), lanes.start << 2
+    if len(starts) < _FEWEST_LANES:
+        return None
+
+    def chain(chunk: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:
+        return _one_by_one(chunk, begin, big=big, end=end).at
+
+    def near(target: int) -> int:
+        return _block_near(chunk, target, lanes.mark, big=big)
+
+    at = walk_in_lanes(chunk, starts, 0, _SIZES[big], chain, near)
+    head = gather(chunk, at, _SIZES[big])
+    # Such a block leads elsewhere than its length says.
+    if ((head["size"] < 12) | (head["size"] & 3 != 0)).any():
+        return None
+    if ((head["kind"] == SECTION_HEADER) & (head["magic"] == OTHER_MAGIC)).any():
+        return None
+    return Blocks(at, np.full(len(at), big))
 
 
-def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes, *, turns: bool = True) -> Blocks | None:
-    """The same in lanes; None where they are too uneven to gain anything."""
+def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
+    """The same where the byte order turns; None where lanes are too uneven to gain anything."""
     words = chunk[:len(chunk) & ~3].view("<u4")
     last = (len(chunk) - 12 >> 2) + 1                # no block begins at this word or later
     bound = np.append(lanes.start[1:], last)
@@ -120,15 +147,12 @@ def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes, *, turns: bool = True
         under_way = at < bound
         here = np.minimum(at, inside)
         total = words[here + 1]
-        if turns:
-            header = under_way & (words[here] == SECTION_HEADER)
-            if header.any():
-                magic = words[np.minimum(here + 2, len(words) - 1)]
-                big = np.where(header & (magic == MAGIC), False, np.where(header & (magic == OTHER_MAGIC), True, big))
-            total = np.where(big, total.byteswap(), total)
-            orders.append(big)
-        elif big[0]:
-            total = total.byteswap()
+        header = under_way & (words[here] == SECTION_HEADER)
+        if header.any():
+            magic = words[np.minimum(here + 2, len(words) - 1)]
+            big = np.where(header & (magic == MAGIC), False, np.where(header & (magic == OTHER_MAGIC), True, big))
+        total = np.where(big, total.byteswap(), total)
+        orders.append(big)
         steps.append(at)
         leads = here + np.maximum((total >> np.uint32(2)) + (total & np.uint32(3) != 0), np.uint32(3))
         arrival = np.where(under_way, leads, arrival)
@@ -139,7 +163,7 @@ def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes, *, turns: bool = True
         return None
     walked = np.stack(steps, axis=1)
     mine = walked < bound[:, None]
-    order = np.stack(orders, axis=1) if turns else np.broadcast_to(big[:, None], walked.shape)
+    order = np.stack(orders, axis=1)
     # Which byte order a section header is read in is told by itself.
     free = words[lanes.start[1:]] == SECTION_HEADER
     wrong = (arrival[:-1] != lanes.start[1:]) | (big[:-1] != lanes.big[1:]) & ~free
@@ -169,7 +193,7 @@ def _lane_starts(chunk: NDArray[np.uint8], sample: Blocks, *, big: bool) -> _Lan
         if found > starts[-1]:
             starts.append(found)
             orders.append(order)
-    return _Lanes(np.array(starts, np.int64) >> 2, np.array(orders, np.bool_))
+    return _Lanes(np.array(starts, np.int64) >> 2, np.array(orders, np.bool_), mark)
 
 
 def _block_near(chunk: NDArray[np.uint8], target: int, mark: bytes, *, big: bool) -> int:

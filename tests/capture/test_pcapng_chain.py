@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.capture import lanes
 from analyzer.capture import pcapng_chain as chains
 from analyzer.capture.reader import CaptureReader
 from analyzer.capture.source import open_source
@@ -107,6 +108,10 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chains, "_SEARCHED", 80)
     monkeypatch.setattr(chains, "_LANE_BLOCKS", 3)
     monkeypatch.setattr(chains, "_LEAST_APART", 48)
+    monkeypatch.setattr(chains, "_FEWEST_LANES", 1)
+    monkeypatch.setattr(lanes, "FEW", 0)
+    monkeypatch.setattr(lanes, "STEPS", 4)
+    monkeypatch.setattr(lanes, "LATER_STEPS", 3)
 
 
 @settings(max_examples=300, deadline=None)
@@ -125,7 +130,7 @@ def test_all_at_once_is_what_one_after_the_other_is(data: bytes, chunk: int) -> 
 def test_lanes_never_change_the_chain(*, turns: bool) -> None:
     """Sections of one or both byte orders, cut, damaged, and frames full of blocks."""
     chance = random.Random(8)
-    for turn in range(150):
+    for turn in range(300):
         parts = []
         for _ in range(chance.randrange(1, 6)):
             order = chance.choice("<>") if turn % 2 else "<"
@@ -142,6 +147,8 @@ def test_lanes_never_change_the_chain(*, turns: bool) -> None:
         elif turn % 3 == 2:
             for at in chance.sample(range(len(body)), 4):
                 body[at] = chance.randrange(256)
+            at = chance.randrange(len(body) // 4) * 4
+            body[at : at + 4] = struct.pack("<I", chance.choice((0, 0, 4, 13, 30, len(body), 2**32 - 4)))
         chunk = np.frombuffer(body, np.uint8)
         found, plain = chains.blocks(chunk, big=False, turns=turns), chains._one_by_one(chunk, 0, big=False)
         assert np.array_equal(found.at, plain.at)
@@ -160,6 +167,33 @@ def test_long_ones_are_walked_in_lanes_and_the_same(unit: bytes) -> None:
     assert np.array_equal(found.big, plain.big)
     if len(unit) < 1000:
         sample = chains._one_by_one(chunk[:chains._SAMPLE], 0, big=False)
-        lanes = chains._lane_starts(chunk, sample, big=False)
-        assert np.isin(lanes.start << 2, plain.at).all()
-        assert chains._side_by_side(chunk, lanes) is not None
+        starts = chains._lane_starts(chunk, sample, big=False)
+        assert np.isin(starts.start << 2, plain.at).all()
+        assert chains._side_by_side(chunk, starts) is not None
+
+
+@pytest.mark.parametrize("total", [0, 4, 13, 31, 2**32 - 1])
+def test_a_length_that_no_block_has_holds_nobody_up(total: int) -> None:
+    """Lanes that come to it, in three places of a large chunk."""
+    unit = block(0x123, bytes(60))
+    body = bytearray(section() + unit * 40_000)
+    for place in (5_000, 20_000, 39_000):
+        at = len(section()) + place * len(unit)
+        body[at + 4 : at + 8] = struct.pack("<I", total)
+    chunk = np.frombuffer(body, np.uint8)
+    found, plain = chains.blocks(chunk, big=False, turns=False), chains._one_by_one(chunk, 0, big=False)
+    assert np.array_equal(found.at, plain.at)
+
+
+def test_sound_blocks_in_one_order_are_walked_in_lanes() -> None:
+    """Of either order, and sizes that differ."""
+    for order in "<>":
+        units = b"".join(enhanced(bytes(size), 5, order=order) for size in (1400, 0, 60, 700))
+        chunk = np.frombuffer(section(order) + interface(order=order) + units * 1500, np.uint8)
+        big = order == ">"
+        sample = chains._one_by_one(chunk[:chains._SAMPLE], 0, big=big)
+        found = chains._in_one_order(chunk, chains._lane_starts(chunk, sample, big=big))
+        assert found is not None
+        plain = chains._one_by_one(chunk, 0, big=big)
+        assert np.array_equal(found.at, plain.at)
+        assert np.array_equal(found.big, plain.big)
