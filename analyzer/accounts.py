@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 BLOCK = 64               # accounts that are put away together: what they share is written once
-IN_MEMORY = 32 << 20     # bytes of accounts; more go to a temporary file
+AS_THEY_ARE = 1024       # accounts of a run that are not put away at all: most captures have no more
+IN_MEMORY = 32 << 20     # bytes of those that are; more go to a temporary file
 
 
 class Account(NamedTuple):
@@ -153,6 +154,7 @@ class Ledger:
 
     def __init__(self) -> None:
         self.file: IO[bytes] = BytesIO()
+        self.room = AS_THEY_ARE          # for accounts beside the file
         self._refused = False            # there is no room for a file
 
     def put(self, value: object) -> None:
@@ -210,11 +212,16 @@ class Chapter:
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._begin = ledger.file.tell()
+        self._first: list[Account] = []      # come before all that are put away
         self._sizes: list[int] = []
         self._open: list[Account] = []
 
     def add(self, account: Account) -> None:
         """The next account."""
+        if self._ledger.room and not self._sizes:
+            self._ledger.room -= 1
+            self._first.append(account)
+            return
         self._open.append(account)
         if len(self._open) >= BLOCK:
             self.end()
@@ -235,6 +242,7 @@ class Chapter:
         self._sizes.append(len(block))
 
     def __iter__(self) -> Iterator[Account]:
+        yield from self._first
         file, at = self._ledger.file, self._begin
         for size in self._sizes:
             file.seek(at)

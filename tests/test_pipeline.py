@@ -84,6 +84,10 @@ def test_accounts_put_away_are_the_accounts_given(samples: Path, monkeypatch: py
 
     kept = records()
     assert any(len(connections) > 1 for _, connections in kept)
+    for room in (0, 1, 5, 150):              # these are not put away
+        monkeypatch.setattr("analyzer.accounts.AS_THEY_ARE", room)
+        assert records() == kept
+    monkeypatch.setattr("analyzer.accounts.AS_THEY_ARE", 1)
     monkeypatch.setattr("analyzer.accounts.BLOCK", 1)
     monkeypatch.setattr("analyzer.accounts.IN_MEMORY", 1)
     assert records() == kept
