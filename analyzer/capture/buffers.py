@@ -6,15 +6,13 @@ as a third of everything else.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from threading import Semaphore, Thread
 
 import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.source import Source
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future, ThreadPoolExecutor
 
 HEADROOM = 512 << 10
 """Bytes in front of each chunk: what a walk leaves over of the last one, a record that is not whole, fits there."""
@@ -35,9 +33,9 @@ class Buffers:
         self._source = source
         self._chunk = chunk
         self._block = self._new_block()
-        self._pending: Future[int] | None = None         # of a read into _spare
-        self._spare: NDArray[np.uint8] | None = None
-        self._reader: ThreadPoolExecutor | None = None
+        self._spare = self._block                        # of a thread another one
+        self._pending = False                            # a read into _spare is under way
+        self._reader: _Reader | None = None
         count = self._read(self._block)
         self.data: NDArray[np.uint8] = self._block[HEADROOM : HEADROOM + count]
         self.at = 0
@@ -46,20 +44,17 @@ class Buffers:
     def read_ahead(self) -> None:
         """From now on read the next chunk while the last one is in use, if that pays."""
         if self._source.size >= LARGE and not self._source.compression and not self.ended:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._reader = ThreadPoolExecutor(1, "reading")
             self._spare = self._new_block()
-            self._pending = self._reader.submit(self._read, self._spare)
+            self._reader = _Reader(self._read)
+            self._begin(self._reader)
 
     def next(self, left: int, need: int) -> None:
         """Go on behind data, of which the last `left` bytes are kept. need: bytes wanted in all, more than there are."""
         rest = self.data[len(self.data) - left :]
         self.at += len(self.data) - left
         count = -1
-        if self._pending is not None:
-            count = self._pending.result()
-            assert self._spare is not None
+        if self._reader is not None and self._pending:
+            count = self._reader.result()
             self._block, self._spare = self._spare, self._block
         if left <= HEADROOM:
             begin = HEADROOM - left
@@ -71,12 +66,18 @@ class Buffers:
         else:
             self._grow(rest, max(count, 0), need)
         if self._reader is not None:
-            self._pending = None if self.ended else self._reader.submit(self._read, self._spare)
+            self._pending = False
+            if not self.ended:
+                self._begin(self._reader)
 
     def close(self) -> None:
         """Wait for the read that is under way; there is no other one."""
         if self._reader is not None:
-            self._reader.shutdown()
+            self._reader.close()
+
+    def _begin(self, reader: _Reader) -> None:
+        reader.begin(self._spare)
+        self._pending = True
 
     def _grow(self, rest: NDArray[np.uint8], count: int, need: int) -> None:
         """Put data in memory of its own: what is left over, what was read ahead, and as much as a large record needs."""
@@ -91,9 +92,55 @@ class Buffers:
     def _new_block(self) -> NDArray[np.uint8]:
         return np.empty(HEADROOM + self._chunk, np.uint8)
 
-    def _read(self, block: NDArray[np.uint8] | None) -> int:
-        assert block is not None
+    def _read(self, block: NDArray[np.uint8]) -> int:
         return self._source.readinto(block.data[HEADROOM:])
+
+
+class _Reader(Thread):
+    """Fills one block after the other. Not concurrent.futures: that imports logging, for 8 ms of every start.
+
+    read: fills a block. Call begin() and result() in turn, close() at any time.
+    """
+
+    def __init__(self, read: Callable[[NDArray[np.uint8]], int]) -> None:
+        super().__init__(name="reading", daemon=True)
+        self._read = read
+        self._block: NDArray[np.uint8] | None = None     # to be filled; None: there are no more
+        self._asked, self._done = Semaphore(0), Semaphore(0)
+        self._count = 0
+        self._error: BaseException | None = None
+        self.start()
+
+    def begin(self, block: NDArray[np.uint8]) -> None:
+        """Begin to fill a block."""
+        self._block = block
+        self._asked.release()
+
+    def result(self) -> int:
+        """Bytes that were filled in, once it is done. Raises what the read raised."""
+        self._done.acquire()
+        if self._error is not None:
+            raise self._error
+        return self._count
+
+    def close(self) -> None:
+        """End the thread."""
+        self._block = None
+        self._asked.release()
+        self.join()
+
+    def run(self) -> None:
+        """The life of the thread."""
+        while True:
+            self._asked.acquire()
+            block = self._block
+            if block is None:
+                return
+            try:
+                self._count = self._read(block)
+            except BaseException as error:  # noqa: BLE001 (whatever it is, it is raised again where the bytes are taken)
+                self._error = error
+            self._done.release()
 
 
 def _settle() -> None:

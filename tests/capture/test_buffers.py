@@ -67,3 +67,19 @@ def test_a_failed_read_is_told_where_it_happened(monkeypatch: pytest.MonkeyPatch
     assert found.cut is not None
     assert (found.cut.offset, "Input/output error" in found.cut.reason) == (100, True)
     assert np.array_equal(read.data, np.frombuffer(DATA, np.uint8)[60:100])
+
+
+def test_what_a_read_raises_is_raised_where_its_bytes_are_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Full(io.BytesIO):
+        def readinto(self, view: memoryview) -> int:  # type: ignore[override]
+            if self.tell() >= 60:
+                raise MemoryError("no room")
+            return super().readinto(view[: 60 - self.tell()])
+
+    monkeypatch.setattr(buffers, "LARGE", 1)
+    read = Buffers(Source("x", Full(DATA), Limits(), owned=False, size=len(DATA)), 60)
+    read.read_ahead()
+    with pytest.raises(MemoryError, match="no room"):
+        read.next(0, 1)
+    read.close()
+    read.close()                             # may be called twice, and while a read is under way
