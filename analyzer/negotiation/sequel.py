@@ -133,19 +133,19 @@ def _asks(message: Message) -> bool:
 
 def _signing_after(messages: Sequence[Placed], success: Placed | None) -> bool | None:
     """Whether the client signs after its logon; in SMB1, where NEGOTIATE settles it, from the logon on."""
-    later = [
-        p.message
-        for p in messages
-        if p.from_client and success is not None and p.frame > success.frame and _asks(p.message)
-    ]
+    if success is None:
+        return None
+    later = [p.message for p in messages if p.from_client and p.frame > success.frame and _asks(p.message)]
     return any(m.signed for m in later) if later else None
 
 
 def _plain_refused(messages: Sequence[Placed], success: Placed | None) -> bool:
+    if success is None:
+        return False
     plain = {
         (p.message.command, p.message.message_id)
         for p in messages
-        if p.from_client and success is not None and p.frame > success.frame and _asks(p.message)
+        if p.from_client and p.frame > success.frame and _asks(p.message)
     }
     return any(
         p.message.status == ACCESS_DENIED and (p.message.command, p.message.message_id) in plain
@@ -224,7 +224,7 @@ def _binding(request: Placed | None) -> bool | None:
 def _unsigned_refused(asked: Sequence[Placed], told: Sequence[Placed]) -> bool:
     """SMB1: STATUS_ACCESS_DENIED to a request that was not signed."""
     unsigned = {p.message.message_id for p in asked if p.message.kind == "smb1" and not p.message.signed}
-    return any(
+    return bool(unsigned) and any(
         p.message.kind == "smb1"
         and p.message.status == ACCESS_DENIED
         and p.message.message_id in unsigned

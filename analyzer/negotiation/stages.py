@@ -40,9 +40,11 @@ def validation_answers(messages: Iterable[Message]) -> set[int]:
     asked: set[int | None] = set()
     answers: set[int] = set()
     for place, message in enumerate(messages):
+        if message.command != constants.IOCTL or message.kind != "smb2":
+            continue
         if isinstance(message.body, ValidateNegotiateRequest):
             asked.add(message.message_id)
-        elif message.response and message.kind == "smb2" and message.command == constants.IOCTL and (
+        elif message.response and (
             isinstance(message.body, ValidateNegotiateResponse) or message.message_id in asked
         ):
             answers.add(place)

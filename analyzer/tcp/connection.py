@@ -117,6 +117,8 @@ class ByteStream(NamedTuple):
         if len(self.runs) == 1 and self.runs[0].start <= start < end <= self.runs[0].end:
             run = self.runs[0]
             low, high = bisect_left(run.ends, start + 1), bisect_left(run.ends, end)
+            if low == high:
+                return run.frames[low], run.times_ns[low]
             frames = run.frames[low : high + 1]
             newest = max(frames)
             return newest, run.times_ns[low + frames.index(newest)]
