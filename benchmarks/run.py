@@ -1,9 +1,10 @@
 """negdiag beside other programs on captures made for it: prints the table that stands in README.md.
 
-    python -m benchmarks.run [--folder DIR] [--negdiag COMMAND] [--runs N] [--only NAME]... [--quick]
+    python -m benchmarks.run [--folder DIR] [--negdiag COMMAND] [--runs N] [--only NAME]... [--quick] [CAPTURE...]
 
 Makes its captures (about 6 GB, taken away again), runs everything in turn, and prints one line for each
 pair of programs: time, CPU time, peak memory, and the ratio to tshark. --quick: everything ten times smaller.
+CAPTURE: measure these instead.
 """
 
 from __future__ import annotations
@@ -24,7 +25,9 @@ from typing import NamedTuple
 
 from benchmarks import inputs
 from benchmarks.measure import Measured, measure
+from benchmarks.shapes import SHAPES
 
+PARTS = ("start", "large", "shapes", "many", "small", "compressed")
 TSHARK = ("-Y", "smb2.cmd==0||smb.cmd==0x72", "-T", "fields", "-e", "frame.number", "-e", "tcp.stream")
 
 
@@ -80,6 +83,26 @@ class Bench:
                 yield from self.turns(name, {"tshark": ["tshark", "-r", str(path), *TSHARK], **loops}, 1)
             path.unlink()
 
+    def shapes(self) -> Iterator[Line]:
+        """The capture of 1 GB in other shapes; a snapped one of 2 GB."""
+        for shape in SHAPES:
+            plain, path = self.folder / "mixed.pcap", self.folder / f"mixed.{shape}"
+            size = 2000 if shape == "snapped" else 1000
+            _make("mixed", plain, "--megabytes", size // self.scale)
+            subprocess.run([sys.executable, "-m", "benchmarks.shapes", shape, str(plain), str(path)], check=True)
+            plain.unlink()
+            yield from self.given(path, f"mixed {size} MB, {shape}")
+            path.unlink()
+
+    def given(self, path: Path, name: str) -> Iterator[Line]:
+        """Any capture."""
+        yield from self.turns(name, {
+            "tshark": ["tshark", "-r", str(path), *TSHARK],
+            "negdiag --jobs 1": [*self.negdiag, "--jobs", "1", str(path)],
+            "negdiag": [*self.negdiag, str(path)],
+            "capinfos": ["capinfos", "-c", str(path)],
+        })  # fmt: skip
+
     def many(self) -> Iterator[Line]:
         """Many connections: a million that did not come up, a hundred thousand that did."""
         million = 1_000_000 // self.scale
@@ -110,16 +133,14 @@ class Bench:
         shutil.rmtree(folder)
 
     def compressed(self) -> Iterator[Line]:
-        """Compressed captures beside their decompressor alone, through the same libraries."""
+        """Compressed captures beside a plain loop over what the same library makes of them."""
         plain = self.folder / "mixed.pcap"
         _make("mixed", plain, "--filled", "--megabytes", 1000 // self.scale)
-        drain = "import sys; from analyzer.capture.source import open_source\nb = memoryview(bytearray(1 << 23))\n"
-        drain += "s = open_source(sys.argv[1])\nwhile s.readinto(b): pass"
         for ending, pack in (("gz", _gzip), ("zst", _zstd), ("lz4", _lz4)):
             path = self.folder / f"mixed.pcap.{ending}"
             pack(plain, path)
             yield from self.turns(f"mixed 1000 MB, .{ending}", {
-                "decompressor": [sys.executable, "-c", drain, str(path)],
+                "decompressor": [sys.executable, "-m", "benchmarks.loops", ending, str(path)],
                 "negdiag --jobs 1": [*self.negdiag, "--jobs", "1", str(path)],
             })  # fmt: skip
             path.unlink()
@@ -170,14 +191,16 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the captures go (default: a temporary folder)")
     parser.add_argument("--negdiag", default=f"{sys.executable} -m analyzer", help="the command that is measured")
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--only", action="append", choices=("start", "large", "many", "small", "compressed"))
+    parser.add_argument("--only", action="append", choices=PARTS)
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("captures", nargs="*", type=Path, metavar="CAPTURE")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         bench = Bench(Path(folder), options.negdiag.split(), options.runs, 10 if options.quick else 1)
         lines: list[Line] = []
-        for name in options.only or ("start", "large", "many", "small", "compressed"):
-            for line in getattr(bench, name)():
+        given = [bench.given(path, path.name) for path in options.captures]
+        for part in given or [getattr(bench, name)() for name in options.only or PARTS]:
+            for line in part:
                 lines.append(line)
                 print(*line[:2], *(round(value, 2) for value in line.measured), sep="\t", file=sys.stderr)
     when = datetime.now(UTC)

@@ -9,13 +9,13 @@ decoded again with `careful`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import IO, NamedTuple, cast
 
 Fill = Callable[[memoryview], int]
 """Fills a view with bytes of the compressed file; returns how many, 0 only at its end. May raise Broken."""
 
-PIECE = 1 << 20                  # bytes of a piece, for zstd and lz4 as whole blocks make them
-_GZIP_PIECE = 256 << 10          # its buffer doubles from 16 KiB on: larger ones gain nothing
+PIECE = 1 << 20                  # bytes of a piece, for lz4 as whole blocks make them; after each a thread waits its turn
+_ZSTD_PIECE = 2 << 20
 _READ = 2 << 20
 _CAREFUL = 64                    # compressed bytes given at a time where every byte of output counts
 _ZSTD_BLOCK = 128 << 10          # RFC 8878 3.1.1.2: Block_Maximum_Size never exceeds 128 KiB
@@ -83,10 +83,10 @@ class _Stored:
         """Whether each step should be as small as can be."""
         return self._careful is not None and self._made >= self._careful
 
-    def piece(self, data: bytes) -> Piece:
-        """What was made of the bytes taken."""
+    def piece(self, data: bytes, more: int = 0) -> Piece:
+        """What was made of the bytes taken, and of so many more."""
         self._made += len(data)
-        return Piece(data, self.read)
+        return Piece(data, self.read + more)
 
     def peek(self, size: int) -> memoryview:
         """What is there, at least so many bytes unless the file ends. Valid until the next call."""
@@ -159,9 +159,9 @@ def _gzip(stored: _Stored) -> Iterator[Piece]:
             data = stored.peek(1)
             careful = stored.careful
             # What the library does not come to, it copies.
-            data = data[:_CAREFUL if careful else _GZIP_PIECE // 2]
+            data = data[:_CAREFUL if careful else PIECE // 2]
             try:
-                piece = inflate.decompress(data, 1 if careful else _GZIP_PIECE)
+                piece = inflate.decompress(data, 1 if careful else PIECE)
             except (isal_zlib.error, ValueError) as error:  # type: ignore[misc]  # its stub declares an instance
                 raise Broken("gzip data are damaged", stored.read, whole=careful) from error
             stored.skip(len(data) - len(inflate.unused_data or inflate.unconsumed_tail))
@@ -237,42 +237,69 @@ class _Blocks(NamedTuple):
     bad: bool = False
 
 
+class _ZstdFrame:
+    """The bytes of one zstd frame as a file that is read from, some blocks at a time.
+
+    blocks: those given last. checking: the checksum was given.
+    """
+
+    def __init__(self, stored: _Stored, begin: bytes, *, checksum: bool) -> None:
+        self.blocks = _Blocks(0, 0)
+        self.checking = False
+        self._stored = stored
+        self._begin = begin
+        self._checksum = checksum
+
+    def read(self, _size: int) -> bytes | memoryview:
+        """What comes next; nothing where the frame ends, or goes on with what is no whole block."""
+        begin, self._begin = self._begin, b""
+        if begin:
+            return begin
+        self.use()
+        stored, before = self._stored, self.blocks
+        if before.last and self._checksum and not self.checking:
+            self.checking = True
+            return stored.take(4, "zstd")
+        if before.last or before.cut or before.bad:
+            return b""
+        self.blocks = blocks = _zstd_blocks(stored, 1 if stored.careful else _ZSTD_PIECE // _ZSTD_BLOCK)
+        return stored.peek(blocks.size)[: blocks.size]
+
+    def use(self) -> None:
+        """Take the blocks that were given."""
+        self._stored.skip(self.blocks.size)
+        self.blocks = self.blocks._replace(size=0)
+
+
 def _zstd_frame(magic: bytes, stored: _Stored) -> Iterator[Piece]:
     """RFC 8878 3.1.1: header, blocks of at most 128 KiB of output, checksum."""
     import zstandard
 
-    inflate = zstandard.ZstdDecompressor().decompressobj(write_size=PIECE)
     descriptor = stored.take(1, "zstd")
     flags = descriptor[0]
     single = flags & 0x20
     size = (0 if single else 1) + (0, 1, 2, 4)[flags & 3] + ((1 if single else 0), 2, 4, 8)[flags >> 6]
-    damaged = "zstd data are damaged, or need a window of more than 128 MiB"
-    begin: bytes | memoryview = magic + descriptor + stored.take(size, "zstd")
-    last = False
-    while not last:
-        most = 1 if stored.careful else PIECE // _ZSTD_BLOCK
-        blocks = _zstd_blocks(stored, most)
-        last = blocks.last
-        feed = stored.peek(blocks.size)[:blocks.size]
+    begin = magic + descriptor + stored.take(size, "zstd")
+    frame = _ZstdFrame(stored, begin, checksum=bool(flags & 4))
+    # One call makes what some blocks hold, in place; decompressobj() puts every piece together of smaller ones.
+    reader = zstandard.ZstdDecompressor().stream_reader(cast("IO[bytes]", frame), read_across_frames=False)
+    while True:
         try:
-            piece = inflate.decompress(begin) if begin else b""
-            begin = b""
-            piece += inflate.decompress(feed)
+            piece = reader.read1(_ZSTD_PIECE)
         except zstandard.ZstdError as error:
-            raise Broken(damaged, stored.read, whole=blocks.blocks <= 1) from error
-        stored.skip(blocks.size)
-        if piece:
-            yield stored.piece(piece)
-        if blocks.bad:
-            raise Broken("zstd data are damaged", stored.read)
-        if blocks.cut:
-            # Of a block that is not whole nothing can be had.
-            raise stored.cut("zstd")
-    if flags & 4:
-        try:
-            inflate.decompress(stored.take(4, "zstd"))
-        except zstandard.ZstdError as error:
-            raise Broken("zstd data have a wrong checksum", stored.read) from error
+            if frame.checking:
+                raise Broken("zstd data have a wrong checksum", stored.read) from error
+            damaged = "zstd data are damaged, or need a window of more than 128 MiB"
+            raise Broken(damaged, stored.read, whole=frame.blocks.blocks <= 1) from error
+        if not piece:
+            break
+        yield stored.piece(piece, frame.blocks.size)
+    frame.use()
+    if frame.blocks.bad:
+        raise Broken("zstd data are damaged", stored.read)
+    if frame.blocks.cut:
+        # Of a block that is not whole nothing can be had.
+        raise stored.cut("zstd")
 
 
 def _zstd_blocks(stored: _Stored, most: int) -> _Blocks:

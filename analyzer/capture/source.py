@@ -9,6 +9,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Self
 
+import numpy as np
+
 from analyzer.capture.compression import Broken, Piece, compression_of, pieces
 from analyzer.capture.table import Cut
 from analyzer.errors import CaptureError
@@ -77,7 +79,8 @@ class Source:
         while filled < wanted:
             if self._held:
                 count = min(len(self._held), wanted - filled)
-                view[filled:filled + count] = self._held[:count]
+                # Not view[...] = ..., during which the decompressing thread would wait.
+                np.copyto(np.frombuffer(view, np.uint8)[filled:filled + count], np.frombuffer(self._held[:count], np.uint8))
                 self._held = self._held[count:]
                 filled += count
             elif self._pieces is None:
