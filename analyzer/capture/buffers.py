@@ -97,7 +97,7 @@ class Buffers:
 
 
 class _Reader(Thread):
-    """Fills one block after the other. Not concurrent.futures: that imports logging, for 8 ms of every start.
+    """Fills one block after the other. Not concurrent.futures: that imports logging, for 8 ms.
 
     read: fills a block. Call begin() and result() in turn, close() at any time.
     """
