@@ -18,6 +18,8 @@ HEADROOM = 512 << 10
 """Bytes in front of each chunk: what a walk leaves over of the last one, a record that is not whole, fits there."""
 _SETTLING = 8 << 20
 """Bytes, more than any column of a chunk has: see _settle()."""
+LEAST = 4 << 20
+"""Bytes read at a time until it is known how large frames are, and where they are small."""
 LARGE = 64 << 20
 """Bytes of a file from which on it pays to start a thread."""
 
@@ -25,13 +27,14 @@ LARGE = 64 << 20
 class Buffers:
     """What is read of a source. data: bytes that are valid until `next`; at: file offset of data[0].
 
-    ended: nothing follows data. chunk: bytes read at a time.
+    ended: nothing follows data. chunk: bytes read at a time, at most; wanted: from the next read on.
     """
 
     def __init__(self, source: Source, chunk: int) -> None:
         _settle()
         self._source = source
         self._chunk = chunk
+        self._asked = self.wanted = min(chunk, LEAST)    # by the last read, from the next one on
         self._block = self._new_block()
         self._spare = self._block                        # of a thread another one
         self._pending = False                            # a read into _spare is under way
@@ -39,7 +42,7 @@ class Buffers:
         count = self._read(self._block)
         self.data: NDArray[np.uint8] = self._block[HEADROOM : HEADROOM + count]
         self.at = 0
-        self.ended = count < chunk
+        self.ended = count < self._asked
 
     def read_ahead(self) -> None:
         """From now on read the next chunk while the last one is in use, if that pays."""
@@ -60,9 +63,10 @@ class Buffers:
             begin = HEADROOM - left
             self._block[begin:HEADROOM] = rest
             if count < 0:
+                self._asked = self.wanted
                 count = self._read(self._block)
             self.data = self._block[begin : HEADROOM + count]
-            self.ended = count < self._chunk
+            self.ended = count < self._asked
         else:
             self._grow(rest, max(count, 0), need)
         if self._reader is not None:
@@ -76,6 +80,7 @@ class Buffers:
             self._reader.close()
 
     def _begin(self, reader: _Reader) -> None:
+        self._asked = self.wanted
         reader.begin(self._spare)
         self._pending = True
 
@@ -93,7 +98,7 @@ class Buffers:
         return np.empty(HEADROOM + self._chunk, np.uint8)
 
     def _read(self, block: NDArray[np.uint8]) -> int:
-        return self._source.readinto(block.data[HEADROOM:])
+        return self._source.readinto(block.data[HEADROOM : HEADROOM + self._asked])
 
 
 class _Reader(Thread):

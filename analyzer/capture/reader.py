@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.buffers import Buffers
+from analyzer.capture.buffers import LEAST, Buffers
 from analyzer.capture.gather import distinct
 from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
 from analyzer.capture.pcapng import PcapngWalker, is_pcapng
@@ -18,6 +18,8 @@ from analyzer.errors import CaptureError
 
 CHUNK = 16 << 20
 """Bytes read at a time, into memory that is used again; only a larger record makes it larger."""
+_FRAMES = 1 << 15
+"""Fewer bytes where frames are small: as many as hold so many frames, whose columns stay near the processor."""
 
 
 class CaptureSummary(NamedTuple):
@@ -105,6 +107,7 @@ class CaptureReader:
             yield Piece(PacketTable(packets + 1, chunk, *frames[:5]), frames.consumed)
             if len(frames.start):
                 packets += len(frames.start)
+                buffers.wanted = min(self._chunk, max(frames.consumed // len(frames.start) * _FRAMES, LEAST))
                 snapped += int(np.count_nonzero(frames.captured < frames.original))
                 times = span(times, frames.time_ns)
                 links.update(_distinct(frames.link_type))

@@ -25,7 +25,7 @@ def source(data: bytes, size: int) -> Source:
     st.integers(1, 70), st.lists(st.tuples(st.integers(0, 60), st.integers(0, 300)), max_size=80), st.integers(0, len(DATA)),
 )
 def test_each_byte_comes_once_and_in_its_place(ahead: bool, chunk: int, steps: list[tuple[int, int]], end: int) -> None:
-    """However much is kept of each chunk, and however much the next one must have."""
+    """However much is kept of each chunk, however much the next one must have, and however much is read at a time."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(buffers, "HEADROOM", 16)
         patch.setattr(buffers, "LARGE", 1)
@@ -38,6 +38,7 @@ def test_each_byte_comes_once_and_in_its_place(ahead: bool, chunk: int, steps: l
             assert read.ended == (read.at + len(read.data) == end) or not read.ended
             if read.ended:
                 break
+            read.wanted = 1 + more % chunk
             kept = min(left, len(read.data))
             at = read.at + len(read.data) - kept
             read.next(kept, kept + more)

@@ -35,6 +35,20 @@ def test_chunks_of_any_size_give_the_same(monkeypatch: pytest.MonkeyPatch, chunk
         assert (summary.packets, summary.cut) == (len(FRAMES), None)
 
 
+def test_fewer_bytes_are_read_at_a_time_where_frames_are_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first chunk tells how large they are; the rest is the same, whatever is read at a time."""
+    frames = [bytes([number % 256]) * 60 for number in range(2000)] + FRAMES
+    monkeypatch.setattr(reader, "CHUNK", 50_000)
+    monkeypatch.setattr(reader, "LEAST", 5_000)
+    monkeypatch.setattr(reader, "_FRAMES", 100)
+    tables, summary = read(pcap(frames))
+    assert frames_of(tables) == frames
+    assert summary.packets == len(frames)
+    rows = [table.rows for table in tables]
+    assert rows[0] == 657
+    assert set(rows[1:12]) <= {100, 101}
+
+
 @pytest.mark.parametrize(("data", "reason"), [
     (b"", "offset 0: empty file (0 bytes)"),
     (b"hello world, this is text", "offset 0: not a capture: it begins with 68 65 6c 6c 6f 20 77 6f"),
