@@ -78,6 +78,7 @@ class Buffers:
         """Wait for the read that is under way; there is no other one."""
         if self._reader is not None:
             self._reader.close()
+            self._reader = None          # which knows this: memory is free without looking for circles
 
     def _begin(self, reader: _Reader) -> None:
         self._asked = self.wanted

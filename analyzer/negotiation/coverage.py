@@ -6,7 +6,6 @@ A fact is None where the capture cannot show it: nothing here turns absence into
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Gap, Segment
@@ -15,7 +14,6 @@ from analyzer.tcp.connection import ACK, FIN, RST, SYN, Connection, Gap, Segment
 UNREACHABLE = frozenset(
     [3 << 8 | code for code in (0, 1, 3, 9, 10, 13)] + [1 << 8 | code for code in range(8)]
 )
-_CONTROL = SYN | FIN | RST
 LARGEST_MESSAGE = 1 << 24            # that a NetBIOS header can announce; RFC 1002 4.3.1, MS-SMB2 2.1
 
 
@@ -35,13 +33,9 @@ class Handshake(NamedTuple):
         return any(s.seq == self.syns[0].seq for s in self.syns[1:])
 
 
-def controls_of(connection: Connection) -> Sequence[Segment]:
-    """The control segments and quoted headers: few, where a connection may have a hundred times as many segments."""
-    return [s for s in connection.segments if s.flags & _CONTROL or s.icmp]
-
-
-def handshake_of(connection: Connection, client: int, controls: Sequence[Segment]) -> Handshake:
-    """Read the handshake of a connection whose client is a known side. controls: its control segments."""
+def handshake_of(connection: Connection, client: int) -> Handshake:
+    """Read the handshake of a connection whose client is a known side."""
+    controls = connection.controls
     opening = [s for s in controls if s.flags & SYN]
     syns = tuple(s for s in opening if s.side == client and not s.flags & ACK and not s.icmp)
     syn_ack = next((s for s in opening if s.side != client and s.flags & ACK), None)
@@ -93,17 +87,15 @@ class Coverage(NamedTuple):
         return self.both_sides and complete and not self.unseen_close
 
 
-def coverage_of(
-    connection: Connection, client: int, handshake: Handshake, controls: Sequence[Segment]
-) -> Coverage:
-    """What the capture misses of a connection. controls: its control segments."""
+def coverage_of(connection: Connection, client: int, handshake: Handshake) -> Coverage:
+    """What the capture misses of a connection."""
     server = 1 - client
     both = all(connection.packets)
     heard = server if connection.packets[server] else client
     acknowledges = any(
         s.side == heard and s.flags & ACK and not s.flags & RST for s in connection.segments
     )
-    missing, server_missing = (_first_gap(connection, side, controls) for side in (client, server))
+    missing, server_missing = (_first_gap(connection, side) for side in (client, server))
     return Coverage(
         both_sides=both,
         one_sided=not both and acknowledges,
@@ -112,23 +104,23 @@ def coverage_of(
         client_snapped=missing is not None and missing.snapped,
         server_from=None if server_missing is None else server_missing.start,
         server_snapped=server_missing is not None and server_missing.snapped,
-        unseen_close=any(_closed_unseen(connection, side, controls) for side in (0, 1)),
+        unseen_close=any(_closed_unseen(connection, side) for side in (0, 1)),
     )
 
 
-def _first_gap(connection: Connection, side: int, controls: Sequence[Segment]) -> Gap | None:
+def _first_gap(connection: Connection, side: int) -> Gap | None:
     """The first bytes of a side that are missing. Those before its first one captured begin below 0."""
     base = connection.bases[side]
-    before = None if base is None else _head_gap(connection, side, base, controls)
+    before = None if base is None else _head_gap(connection, side, base)
     if before is not None:
         return before
     gap = min(connection.streams[side].gaps, default=None)
-    return gap if gap is not None or base is None else _reset_gap(connection, side, base, controls)
+    return gap if gap is not None or base is None else _reset_gap(connection, side, base)
 
 
-def _head_gap(connection: Connection, side: int, base: int, controls: Sequence[Segment]) -> Gap | None:
+def _head_gap(connection: Connection, side: int, base: int) -> Gap | None:
     """Bytes before the first that was captured: the other side has acknowledged less than that."""
-    if any(s.side == side and s.flags & SYN for s in controls):
+    if any(s.side == side and s.flags & SYN for s in connection.controls):
         return None
     heard = next(
         (s for s in connection.segments if s.side != side and s.flags & (ACK | SYN | RST) == ACK and not s.icmp), None
@@ -137,13 +129,13 @@ def _head_gap(connection: Connection, side: int, base: int, controls: Sequence[S
     return Gap(-missing, 0, snapped=False) if 0 < missing < LARGEST_MESSAGE else None
 
 
-def _reset_gap(connection: Connection, side: int, base: int, controls: Sequence[Segment]) -> Gap | None:
+def _reset_gap(connection: Connection, side: int, base: int) -> Gap | None:
     """Bytes of a side that only a RST shows: its own stands behind them, or the other one's acknowledges them."""
-    resets = [s for s in controls if s.flags & RST]
+    resets = [s for s in connection.controls if s.flags & RST]
     if not resets:
         return None
     length = _length(connection, side)
-    closed = any(s.side == side and s.flags & FIN for s in controls)
+    closed = any(s.side == side and s.flags & FIN for s in connection.controls)
     for s in resets:
         if s.icmp or s.flags & SYN or (s.side != side and not s.flags & ACK):
             continue
@@ -160,17 +152,16 @@ def _length(connection: Connection, side: int) -> int:
     return max([run.end for run in stream.runs[-1:]] + [gap.end for gap in stream.gaps[-1:]], default=0)
 
 
-def _closed_unseen(connection: Connection, side: int, controls: Sequence[Segment]) -> bool:
+def _closed_unseen(connection: Connection, side: int) -> bool:
     """Whether a side's FIN is missing: it takes one sequence number, which what follows shows."""
     base = connection.bases[side]
-    if base is None or any(s.side == side and s.flags & FIN for s in controls):
+    if base is None or any(s.side == side and s.flags & FIN for s in connection.controls):
         return False
     length = _length(connection, side)
     beyond = (base + length + 1) & 0xFFFFFFFF
-    after = [s for s in connection.segments if beyond in (s.seq, s.ack)]
     return any(
         s.seq == beyond if s.side == side else s.flags & ACK and s.ack == beyond
-        for s in after
+        for s in connection.segments.numbered(beyond)
         if not s.icmp and not s.flags & SYN and (length or s.side != side or not s.flags & RST)
     )
 
@@ -186,11 +177,11 @@ class Ending(NamedTuple):
     segment: Segment
 
 
-def ending_of(controls: Sequence[Segment], client: int, handshake: Handshake) -> Ending | None:
-    """How the connection with these control segments ended, None where the capture shows no end."""
+def ending_of(connection: Connection, client: int, handshake: Handshake) -> Ending | None:
+    """How a connection ended, None where the capture shows no end."""
     if not handshake.up:
         return None
-    for segment in controls:
+    for segment in connection.controls:
         if segment.icmp or not segment.flags & (FIN | RST):
             continue
         return Ending(segment.side == client, bool(segment.flags & RST), segment)

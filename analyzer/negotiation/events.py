@@ -84,7 +84,7 @@ def events_of(story: Story) -> tuple[Event, ...]:
 
 def _control(story: Story) -> Iterator[_Step]:
     last: dict[tuple[int, str], Segment] = {}
-    for segment in story.connection.segments:
+    for segment in story.connection.controls:
         kind = _control_kind(segment)
         if kind is None:
             continue

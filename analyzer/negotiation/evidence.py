@@ -42,8 +42,9 @@ def _evidence(story: Story) -> Iterator[tuple[str, list[int]]]:
         yield name, [words.frame] if words else []
     opening = first_message(story, client=True)
     yield "first-command", [opening.frame] if opening else []
-    asked = [p.frame for p in story.placed if is_negotiate(p.message) and not p.message.response]
-    told = [p.frame for p in story.placed if is_negotiate(p.message) and p.message.response]
+    negotiates = [p for p in story.placed if is_negotiate(p.message)]
+    asked = [p.frame for p in negotiates if not p.message.response]
+    told = [p.frame for p in negotiates if p.message.response]
     yield "first-request", asked[:1]
     yield "first-response", told[:1]
     yield "request", [story.request.frame] if story.request else []

@@ -103,11 +103,11 @@ def _paired(messages: Sequence[Placed]) -> Iterator[tuple[Placed | None, Placed 
     return iter(sorted(pairs, key=frame))
 
 
-def pair_exchanges(messages: Sequence[Placed]) -> tuple[Exchange, ...]:
-    """The NEGOTIATE exchanges among the messages of one connection, in order of their requests."""
+def pair_exchanges(negotiates: Sequence[Placed]) -> tuple[Exchange, ...]:
+    """The exchanges of the NEGOTIATE messages of one connection, in order of their requests."""
     exchanges = []
     state = State.IDLE
-    for request, response in _paired([m for m in messages if is_negotiate(m.message)]):
+    for request, response in _paired(negotiates):
         expected = (state, Event.ASKED) in NEXT
         state = State.WAITING
         if response is not None:

@@ -25,13 +25,17 @@ STAGES = (
 
 def is_session_setup(message: Message) -> bool:
     """SMB2 SESSION_SETUP or SMB1 SESSION_SETUP_ANDX."""
-    return _is(message, constants.SESSION_SETUP, constants.SMB1_SESSION_SETUP_ANDX)
+    if message.kind == "smb2":
+        return message.command == constants.SESSION_SETUP
+    return message.kind == "smb1" and message.command == constants.SMB1_SESSION_SETUP_ANDX
 
 
 def is_tree_connect(message: Message) -> bool:
     """SMB2 TREE_CONNECT, SMB1 TREE_CONNECT_ANDX or TREE_CONNECT."""
-    return _is(message, constants.TREE_CONNECT, constants.SMB1_TREE_CONNECT_ANDX) or (
-        message.kind == "smb1" and message.command == constants.SMB1_TREE_CONNECT
+    if message.kind == "smb2":
+        return message.command == constants.TREE_CONNECT
+    return message.kind == "smb1" and message.command in (
+        constants.SMB1_TREE_CONNECT_ANDX, constants.SMB1_TREE_CONNECT
     )
 
 
@@ -49,12 +53,6 @@ def validation_answers(messages: Iterable[Message]) -> set[int]:
         ):
             answers.add(place)
     return answers
-
-
-def _is(message: Message, smb2_command: int, smb1_command: int) -> bool:
-    if message.kind == "smb2":
-        return message.command == smb2_command
-    return message.kind == "smb1" and message.command == smb1_command
 
 
 def _answered(message: Message, name: str) -> str:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from analyzer.negotiation.coverage import (
     Coverage,
     Ending,
     Handshake,
-    controls_of,
     coverage_of,
     ending_of,
     handshake_of,
@@ -40,6 +40,7 @@ class Story(NamedTuple):
     ending: Ending | None
     placed: tuple[Placed, ...]
     exchanges: tuple[Exchange, ...]
+    copies: Sequence[Segment]            # every segment that carries the first byte of the last NEGOTIATE request
     sequel: Sequel
     stage: str | None                    # the last stage reached before the ending, None if hidden
     capture_end_ns: int
@@ -72,18 +73,6 @@ class Story(NamedTuple):
     def response(self) -> Placed | None:
         """The answer to the last NEGOTIATE request, also where that request was not captured."""
         return self.exchanges[-1].response if self.exchanges else None
-
-    @property
-    def copies(self) -> Sequence[Segment]:
-        """Every segment that carries the first byte of the last NEGOTIATE request."""
-        base = self.connection.bases[self.client_side]
-        if self.request is None or base is None:
-            return ()
-        start = (base + self.request.message.at) & 0xFFFFFFFF
-        return [
-            s for s in self.connection.segments
-            if s.length and s.side == self.client_side and (start - s.seq) & 0xFFFFFFFF < s.length and not s.icmp
-        ]
 
     @property
     def superseded(self) -> bool:
@@ -234,7 +223,8 @@ def _runs(stream: ByteStream) -> list[tuple[int, bytes]]:
 
 
 def _starts(stream: ByteStream) -> list[int]:
-    return sorted({start for run in stream.runs for start in (run.start, *run.ends[:-1])})
+    # Runs are in order, and so are their pieces.
+    return [start for run in stream.runs for start in (run.start, *run.ends[:-1])]
 
 
 def _client_side(connection: Connection, ports: Sequence[int], said: Sequence[Sequence[_Said]]) -> int:
@@ -274,16 +264,15 @@ def tell(
     """
     said = [_said(stream) for stream in connection.streams]
     client = _client_side(connection, ports, said)
-    controls = controls_of(connection)
-    handshake = handshake_of(connection, client, controls)
-    ending = ending_of(controls, client, handshake)
-    coverage = coverage_of(connection, client, handshake, controls)
-    placed = sorted(
-        (Placed(message, side == client, *done) for side in (client, 1 - client) for message, *done in said[side]),
-        key=lambda p: (p.frame, not p.from_client, p.message.at, p.message.offset),
-    )
-    exchanges = pair_exchanges(placed)
-    negotiated = max((p.frame for p in placed if is_negotiate(p.message)), default=0)
+    handshake = handshake_of(connection, client)
+    ending = ending_of(connection, client, handshake)
+    coverage = coverage_of(connection, client, handshake)
+    # Of one side in the order of its stream, which a stable sort keeps in a frame; the client's come first.
+    placed = [Placed(message, side == client, frame, at) for side in (client, 1 - client) for message, frame, at in said[side]]
+    placed.sort(key=itemgetter(2))
+    negotiates = [p for p in placed if is_negotiate(p.message)]
+    negotiated = negotiates[-1].frame if negotiates else 0
+    exchanges = pair_exchanges(negotiates)
     return Story(
         connection=connection,
         client_side=client,
@@ -292,11 +281,19 @@ def tell(
         ending=ending,
         placed=tuple(placed),
         exchanges=exchanges,
+        copies=_copies(connection, client, exchanges[-1].request) if exchanges else (),
         sequel=sequel_of(placed, negotiated),
         stage=_stage_before(placed, ending, coverage),
         capture_end_ns=capture_end_ns,
         names=names or {},
     )
+
+
+def _copies(connection: Connection, client: int, request: Placed | None) -> Sequence[Segment]:
+    base = connection.bases[client]
+    if request is None or base is None:
+        return ()
+    return connection.segments.carrying(client, (base + request.message.at) & 0xFFFFFFFF)
 
 
 def _stage_before(placed: Sequence[Placed], ending: Ending | None, coverage: Coverage) -> str | None:

@@ -11,6 +11,7 @@ and an SMB signature.
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from analyzer.smb import constants
@@ -52,6 +53,9 @@ class Frame(NamedTuple):
     body: bytes
     complete: bool
     foreign: str | None = None
+
+
+_made = partial(tuple.__new__, Frame)        # half the time of a call by position
 
 
 def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator[Frame]:
@@ -98,7 +102,7 @@ def _frame(data: bytes, at: int, start: int) -> Frame | None:
         length = int.from_bytes(data[at + 1 : begin], "big")
         if length >= 4:
             body = data[begin : begin + length]
-            return Frame(start + at, start + begin + length, kind, length, body, len(body) == length)
+            return _made((start + at, start + begin + length, kind, length, body, len(body) == length, None))
     head = data[at:begin]
     if kind != constants.SESSION_MESSAGE and kind not in _LENGTHS:
         return None

@@ -1,6 +1,7 @@
 """The bytes one side sent -> messages: framing and dissection in one call."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
@@ -76,6 +77,9 @@ class Message(NamedTuple):
     data: bytes = b""
 
 
+_made = partial(tuple.__new__, Message)
+_smb2_header = partial(tuple.__new__, smb2.Smb2Header)
+
 _NETBIOS_KINDS = {
     constants.SESSION_REQUEST: "session-request",
     constants.POSITIVE_RESPONSE: "positive",
@@ -83,6 +87,7 @@ _NETBIOS_KINDS = {
     constants.RETARGET_RESPONSE: "retarget",
     constants.KEEP_ALIVE: "keepalive",
 }
+_READ = frozenset((constants.NEGOTIATE, *sequel.COMMANDS))     # SMB2 commands whose bodies matter, beside those of errors
 _MAX_COMPOUND = 128                    # commands in one packet; clients chain a handful
 
 
@@ -94,28 +99,32 @@ def messages(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> list[M
     """
     found: list[Message] = []
     for frame in frames(runs, starts):
-        found += _dissect(frame)
+        if frame.type == constants.SESSION_MESSAGE and frame.body[:1] == b"\xFE":
+            message, step = _smb2_message(frame, frame.body, frame.length, 0)
+            found.append(message)
+            if step is not None:
+                found += _compounded(frame, step)
+        else:
+            found.append(_dissect(frame))
     return found
 
 
-def _dissect(frame: Frame) -> list[Message]:
-    """The messages of one packet: several only in a compound."""
+def _dissect(frame: Frame) -> Message:
+    """The message of a packet that is no SMB2."""
     if frame.foreign is not None:
         detail = f"{frame.foreign}: {frame.body[:16].hex(' ')}"
         fault = Anomaly(Kind.NOT_SMB, frame.at, "framing", detail)
-        return [_message("not-smb", frame, anomalies=(fault,), foreign=frame.foreign)]
+        return _message("not-smb", frame, anomalies=(fault,), foreign=frame.foreign)
     if frame.type is None or (frame.type == constants.SESSION_MESSAGE and not frame.body):
-        return [_message("partial", frame, anomalies=_truncated(frame, 0))]
+        return _message("partial", frame, anomalies=_truncated(frame, 0))
     if frame.type != constants.SESSION_MESSAGE:
-        return [_netbios(frame, _NETBIOS_KINDS[frame.type])]
-    if frame.body[0] == 0xFE:
-        return _smb2_messages(frame)
+        return _netbios(frame, _NETBIOS_KINDS[frame.type])
     if frame.body[0] == 0xFF:
-        return [_smb1_message(frame)]
+        return _smb1_message(frame)
     if frame.body[0] == 0xFD:
         session = number(frame.body, 44, 8)
-        return [_message("encrypted", frame, anomalies=_truncated(frame, 0), session_id=session)]
-    return [_message("compressed", frame, anomalies=_truncated(frame, 0))]
+        return _message("encrypted", frame, anomalies=_truncated(frame, 0), session_id=session)
+    return _message("compressed", frame, anomalies=_truncated(frame, 0))
 
 
 def _message(kind: str, frame: Frame, **members: Any) -> Message:  # Any: members of Message, by name
@@ -180,19 +189,17 @@ def _smb1_message(frame: Frame) -> Message:
     )  # fmt: skip
 
 
-def _smb2_messages(frame: Frame) -> list[Message]:
-    """The commands of one packet: each tells where the next begins ([MS-SMB2] 3.3.5.2.7)."""
+def _compounded(frame: Frame, step: int) -> list[Message]:
+    """The further commands of a packet: each tells where the next begins ([MS-SMB2] 3.3.5.2.7). step: where the second does."""
     found: list[Message] = []
     at = 0
-    while len(found) < _MAX_COMPOUND:
-        data, size = frame.body[at:] if at else frame.body, frame.length - at
-        message, step = _smb2_message(frame, data, size, at)
-        found.append(message)
-        if step is None or at + step >= len(frame.body):
-            break
-        at += step
+    following: int | None = step
+    while following is not None and at + following < len(frame.body) and len(found) + 1 < _MAX_COMPOUND:
+        at += following
         if frame.body[at : at + 4] != constants.SMB2_MAGIC[: len(frame.body) - at]:
             break
+        message, following = _smb2_message(frame, frame.body[at:], frame.length - at, at)
+        found.append(message)
     return found
 
 
@@ -201,7 +208,7 @@ def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Me
     truncated = () if frame.complete else _truncated(frame, offset)
     if len(data) < _FLAGS_END:
         return _message("smb2", frame, offset=offset, anomalies=_short_header(size) + truncated), None
-    header = smb2.Smb2Header(*smb2.HEADER.read(data, 0))
+    header = _smb2_header(smb2.HEADER.read(data, 0))
     command, response = header.command, bool(header.flags & constants.FLAG_RESPONSE)
     step = header.next_command or None
     found: Sequence[Anomaly] = ()
@@ -209,17 +216,18 @@ def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Me
         step, found = _checked_header(header, size, step)
     body: Body | None = None
     faults: Sequence[Anomaly] = ()
-    if len(data) >= smb2.HEADER_SIZE:
+    if len(data) >= smb2.HEADER_SIZE and (command in _READ or (response and header.status)):
         if step is not None:
             data, size = data[:step], step
         body, faults = _smb2_body(data, size, header, response=response)
-    # By position: by name it takes as long again as all before it.
-    message = Message(
+    # As the tuple that it is: by name it takes as long again as all before it.
+    message = _made((
         "smb2", frame.at, frame.end, frame.complete, offset, command, response,
         header.status if response else None, header.message_id,
-        bool(header.flags & constants.FLAG_SIGNED), header.session_id, header, body, (*found, *faults, *truncated),
+        bool(header.flags & constants.FLAG_SIGNED), header.session_id, header, body,
+        (*found, *faults, *truncated) if found or faults or truncated else (),
         None, None, data if command == constants.NEGOTIATE else b"",
-    )  # fmt: skip
+    ))  # fmt: skip
     return message, step
 
 

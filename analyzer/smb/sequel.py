@@ -222,6 +222,8 @@ _READERS: dict[tuple[int, bool], Callable[[bytes, int, list[Anomaly]], Sequel | 
     (constants.IOCTL, False): _ioctl_request,
     (constants.IOCTL, True): _ioctl_response,
 }
+COMMANDS = frozenset(command for command, _ in _READERS)
+"""SMB2 commands whose bodies are read."""
 
 
 def _buffer(

@@ -6,14 +6,24 @@ connections; Python sees a connection only to build its objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.tcp.connection import ByteStream, Connection, Endpoint, Run, Segment
+from analyzer.tcp.connection import (
+    FIN,
+    RST,
+    SYN,
+    ByteStream,
+    Connection,
+    Endpoint,
+    Run,
+    Segment,
+    Segments,
+    segments_of,
+)
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.evidence import Evidence, Kept
 from analyzer.tcp.reassembly import Piece, blanked, reassemble
@@ -22,6 +32,8 @@ from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
 BLOCK = 4096
+HEAD = 16
+"""Segments of a connection of which there are objects at once: more than most that fail have."""
 
 _NOTHING = ByteStream((), ())
 
@@ -71,9 +83,10 @@ class Portion(NamedTuple):
             rows.frame, rows.time_ns, rows.side, rows.seq, rows.ack,
             rows.flags, rows.ttl, rows.length, rows.present, rows.icmp,
         )
-        make = partial(tuple.__new__, Segment)
-        segments: list[Segment] = list(map(make, zip(*(column.tolist() for column in columns), strict=True)))
-        bounds = np.searchsorted(self.local, np.arange(len(self.stream) + 1)).tolist()
+        bound = np.searchsorted(self.local, np.arange(len(self.stream) + 1))
+        heads, head_bounds = self._some(columns, np.arange(len(self.local)) - bound[self.local] < HEAD)
+        controls, control_bounds = self._some(columns, (rows.flags & (FIN | SYN | RST) != 0) | (rows.icmp != 0))
+        bounds = bound.tolist()
         evidence = kept.evidence()
         streams = _streams(evidence, self.arena)
         base = (self.base.reshape(-1) + (evidence.start + 1)) % MODULUS
@@ -86,7 +99,8 @@ class Portion(NamedTuple):
             strict=True,
         )  # fmt: skip
         for i, (stream, v6, ports, initiator, packets, frame, time, quoted) in enumerate(meta):
-            own = tuple(segments[bounds[i] : bounds[i + 1]])
+            first, last = bounds[i] + HEAD, bounds[i + 1]
+            own = tuple(controls[control_bounds[i] : control_bounds[i + 1]])
             at = 32 * i
             skip = 0 if v6 else 12
             yield Connection(
@@ -96,6 +110,10 @@ class Portion(NamedTuple):
                     Endpoint(addresses[at + 16 + skip : at + 32], ports[1]),
                 ),
                 None if initiator < 0 else initiator,
+                Segments(
+                    tuple(heads[head_bounds[i] : head_bounds[i + 1]]),
+                    [column[first:last] for column in columns] if first < last else (),
+                ),
                 own,
                 (next(streams), next(streams)),
                 (packets[0], packets[1]),
@@ -106,6 +124,14 @@ class Portion(NamedTuple):
                 _reporters(own, self.reporters) if quoted else {},
                 (bases[2 * i], bases[2 * i + 1]),
             )
+
+    def _some(
+        self, columns: Sequence[NDArray[Any]], which: NDArray[np.bool_]
+    ) -> tuple[list[Segment], list[int]]:
+        """Some of the segments, and where those of each connection begin among them, and end."""
+        at = np.flatnonzero(which)
+        bounds = np.searchsorted(self.local[at], np.arange(len(self.stream) + 1))
+        return list(segments_of([column[at] for column in columns])), bounds.tolist()
 
 
 def portions(
@@ -146,33 +172,54 @@ def _reporters(segments: tuple[Segment, ...], reporters: Mapping[int, bytes]) ->
 
 def _streams(evidence: Evidence, arena: bytes | bytearray) -> Iterator[ByteStream]:
     """The byte stream of each side of each connection, side 0 first."""
-    offsets, ends = evidence.offset.tolist(), evidence.end.tolist()
-    frames, times = evidence.frame.tolist(), evidence.time_ns.tolist()
-    lengths = evidence.length.tolist()
-    view = memoryview(arena)             # whose slices are no copies
-    zeros = memoryview(bytes(int(evidence.present.max(initial=0))))
-    data = [
-        zeros[:size] if at == UNREAD else view[at : at + size]
-        for at, size in zip(evidence.at.tolist(), evidence.present.tolist(), strict=True)
-    ]
-    unread = np.flatnonzero(evidence.at == UNREAD)
+    ends, frames, times = evidence.end.tolist(), evidence.frame.tolist(), evidence.time_ns.tolist()
     bounds = evidence.bounds.tolist()
     known, horizons = evidence.known.tolist(), evidence.horizon.tolist()
+    data, spans = _joined(evidence, memoryview(arena))       # whose slices are no copies
     for side, simple in enumerate(evidence.simple.tolist()):
         first, last = bounds[side], bounds[side + 1]
         if not simple:
-            pieces = [Piece(offsets[i], lengths[i], frames[i], times[i], bytes(data[i])) for i in range(first, last)]
-            blank = unread[slice(*np.searchsorted(unread, (first, last)))].tolist()
-            spans = [(offsets[i], offsets[i] + len(data[i])) for i in blank]
-            yield reassemble(blanked(pieces, spans) if spans else pieces, known[side], horizons[side])
+            yield reassemble(_pieces(evidence, first, last, arena), known[side], horizons[side])
         elif first == last:
             yield _NOTHING
         else:
             run = Run(
                 0,
-                b"".join(data[first:last]),
+                b"".join(data[spans[side] : spans[side + 1]]),
                 tuple(ends[first:last]),
                 tuple(frames[first:last]),
                 tuple(times[first:last]),
             )
             yield ByteStream((run,), ())
+
+
+def _joined(evidence: Evidence, arena: memoryview) -> tuple[list[memoryview], list[int]]:
+    """The payload of all rows, in pieces, and where those of each side begin among them.
+
+    Bytes that nobody reads are one piece, in however many rows they came.
+    """
+    unread = evidence.at == UNREAD
+    fresh = np.ones(len(unread) + 1, np.bool_)
+    fresh[1:-1] = ~(unread[1:] & unread[:-1])
+    fresh[evidence.bounds] = True
+    first = np.flatnonzero(fresh[:-1])
+    size = np.add.reduceat(evidence.present, first) if len(first) else evidence.present
+    zeros = memoryview(bytes(int(size[unread[first]].max(initial=0))))
+    pieces = [
+        zeros[:count] if at == UNREAD else arena[at : at + count]
+        for at, count in zip(evidence.at[first].tolist(), size.tolist(), strict=True)
+    ]
+    return pieces, np.searchsorted(first, evidence.bounds).tolist()
+
+
+def _pieces(evidence: Evidence, first: int, last: int, arena: bytes | bytearray) -> Iterable[Piece]:
+    """The payload of some rows, one side's, each by itself."""
+    own = slice(first, last)
+    columns = (evidence.offset, evidence.length, evidence.frame, evidence.time_ns, evidence.at, evidence.present)
+    rows = list(zip(*(column[own].tolist() for column in columns), strict=True))
+    pieces = [
+        Piece(offset, length, frame, time, bytes(size) if at == UNREAD else bytes(arena[at : at + size]))
+        for offset, length, frame, time, at, size in rows
+    ]
+    blank = [(offset, offset + size) for offset, _, _, _, at, size in rows if at == UNREAD]
+    return blanked(pieces, blank) if blank else pieces

@@ -33,6 +33,10 @@ class Batch(NamedTuple):
     acks: NDArray[np.bool_]          # without, but with ACK
     control: NDArray[np.bool_]       # SYN, FIN, RST or quoted
 
+    def take(self, which: NDArray[np.intp]) -> Batch:
+        """Some of the rows, by index."""
+        return Batch._make(column[which] for column in self)
+
     @classmethod
     def of_table(
         cls, segments: SegmentTable, rows: NDArray[np.int64], conn: NDArray[np.int64], assigned: Assignment

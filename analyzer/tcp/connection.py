@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from functools import lru_cache
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from functools import lru_cache, partial
+from typing import Any, NamedTuple, overload
+
+import numpy as np
+from numpy.typing import NDArray
 
 FIN, SYN, RST, PSH, ACK = 1, 2, 4, 8, 16
 
@@ -53,6 +57,71 @@ class Segment(NamedTuple):
     length: int              # payload bytes on the wire
     present: int             # payload bytes captured
     icmp: int                # 0, or type << 8 | code of the ICMP error that quotes this header
+
+
+_segment = partial(tuple.__new__, Segment)
+
+
+def segments_of(columns: Sequence[NDArray[Any]]) -> Iterator[Segment]:
+    """The segments whose members, in their order, are these columns."""
+    return map(_segment, zip(*(column.tolist() for column in columns), strict=True))
+
+
+class Segments(Sequence[Segment]):
+    """The segments of a connection, in capture order: the first ones, and of many more their columns.
+
+    Most of a long connection are never looked at one by one, so that there are no objects of them before.
+    head: the first ones, whatever comes behind them; columns: of these, as `segments_of` takes them.
+    """
+
+    __slots__ = ("_columns", "_head")
+
+    def __init__(self, head: tuple[Segment, ...], columns: Sequence[NDArray[Any]] = ()) -> None:
+        self._head = head
+        self._columns = tuple(columns)
+
+    def __len__(self) -> int:
+        return len(self._head) + (len(self._columns[0]) if self._columns else 0)
+
+    def __iter__(self) -> Iterator[Segment]:
+        yield from self._head
+        yield from segments_of(self._columns)
+
+    @overload
+    def __getitem__(self, place: int) -> Segment: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Segment, ...]: ...
+
+    def __getitem__(self, place: int | slice) -> Segment | tuple[Segment, ...]:
+        return tuple(self)[place]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Segments) and tuple(self) == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def carrying(self, side: int, number: int) -> list[Segment]:
+        """Those of a side that carry the byte with a sequence number."""
+        found = [*self._head]
+        if self._columns:
+            seq, length = self._columns[3], self._columns[7]
+            found += self._those(np.uint32(number) - seq < length)
+        return [
+            s for s in found if s.length and s.side == side and (number - s.seq) & 0xFFFFFFFF < s.length and not s.icmp
+        ]
+
+    def numbered(self, number: int) -> list[Segment]:
+        """Those with a sequence or acknowledgement number."""
+        found = [s for s in self._head if number in (s.seq, s.ack)]
+        if self._columns:
+            found += self._those((self._columns[3] == number) | (self._columns[4] == number))
+        return found
+
+    def _those(self, which: NDArray[np.bool_]) -> Iterator[Segment]:
+        at = which.nonzero()[0]
+        return segments_of([column[at] for column in self._columns]) if len(at) else iter(())
 
 
 class Gap(NamedTuple):
@@ -114,14 +183,16 @@ class ByteStream(NamedTuple):
 
     def completed_at(self, start: int, end: int) -> tuple[int, int] | None:
         """(frame.number, time_ns) of the frame that completes the bytes start..end."""
-        if len(self.runs) == 1 and self.runs[0].start <= start < end <= self.runs[0].end:
-            run = self.runs[0]
-            low, high = bisect_left(run.ends, start + 1), bisect_left(run.ends, end)
-            if low == high:
-                return run.frames[low], run.times_ns[low]
-            frames = run.frames[low : high + 1]
-            newest = max(frames)
-            return newest, run.times_ns[low + frames.index(newest)]
+        if len(self.runs) == 1:
+            begin, _, ends, frames, times = self.runs[0]
+            if begin <= start < end <= ends[-1]:
+                low = bisect_left(ends, start + 1)
+                high = bisect_left(ends, end, low)
+                if low == high:
+                    return frames[low], times[low]
+                brought = frames[low : high + 1]
+                newest = max(brought)
+                return newest, times[low + brought.index(newest)]
         first = max(bisect_right(self.runs, start, key=_start) - 1, 0)
         pieces: list[tuple[int, int]] = []
         for run in self.runs[first : bisect_left(self.runs, end, key=_start)]:
@@ -135,13 +206,15 @@ class Connection(NamedTuple):
 
     Side 0 is the sender of the first packet seen. `segments` holds, in capture order, every
     control segment (SYN, FIN, RST), every quoted header and whatever carries or acknowledges
-    the bytes of `streams`; bulk data behind the negotiation is counted only.
+    the bytes of `streams`; bulk data behind the negotiation is counted only. `controls`: the
+    control segments and quoted headers among them.
     """
 
     stream: int
     ends: tuple[Endpoint, Endpoint]
     initiator: int | None                       # side that opened it, by SYN or SYN/ACK
-    segments: tuple[Segment, ...]
+    segments: Segments
+    controls: tuple[Segment, ...]
     streams: tuple[ByteStream, ByteStream]      # by sending side
     packets: tuple[int, int]                    # TCP packets seen of each side, kept or not
     first_frame: int

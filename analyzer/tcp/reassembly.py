@@ -1,14 +1,16 @@
 """The segments of one side -> ByteStream: each byte once, with the frame that brought it, and what is missing.
 
-The first copy seen of a byte wins; later copies that differ are named. Three ways to the same
+The first copy seen of a byte wins; later copies that differ are named. Four ways to the same
 result, the cheapest that fits is taken: segments that follow each other (the caller's), segments
-that come in order but repeat, overlap or leave holes (`_walk`), and any order at all (`_paint`).
+that come in order but repeat, overlap or leave holes (`_walk`), any order without overlaps but whole
+repeats (`_sorted`), and any order at all (`_paint`).
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -101,7 +103,7 @@ def reassemble(pieces: Iterable[Piece], end: int = 0, horizon: int | None = None
             parts.append(_Part(start, data, piece.frame, piece.time_ns))
         if start + len(data) < after:
             snaps.append((start + len(data), after))
-    runs, disagreeing = _walk(parts) or _paint(parts)
+    runs, disagreeing = _walk(parts) or _sorted(parts) or _paint(parts)
     return ByteStream(runs, _gaps(runs, sorted(snaps), end, horizon), disagreeing)
 
 
@@ -129,6 +131,18 @@ def _walk(parts: Sequence[_Part]) -> _Runs | None:
             newest.append(part, known)
             end = part.start + len(part.data)
     return tuple(run.run() for run in runs), tuple(disagreeing)
+
+
+def _sorted(parts: Sequence[_Part]) -> _Runs | None:
+    """The same for parts in any order of which none overlap, but for repeats; None where some do."""
+    first: dict[tuple[int, int], _Part] = {}
+    for part in parts:
+        if first.setdefault((part.start, len(part.data)), part).data != part.data:
+            return None
+    ordered = sorted(first.values())
+    if any(after.start < before.start + len(before.data) for before, after in pairwise(ordered)):
+        return None
+    return _walk(ordered)
 
 
 def _paint(parts: Sequence[_Part]) -> _Runs:

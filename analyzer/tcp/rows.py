@@ -107,8 +107,10 @@ class RowStore:
 
     def rows(self, numbers: NDArray[np.int64] | None = None) -> Rows:
         """Some of the rows, as copies; None: all of them, as views to be dropped before the next append."""
-        records = np.frombuffer(self._records, _RECORD)
-        return _columns(records if numbers is None else records[numbers])
+        if numbers is None:
+            return _columns(np.frombuffer(self._records, _RECORD))
+        # As opaque bytes: field by field it takes several times as long.
+        return _columns(np.frombuffer(self._records, f"V{RECORD_BYTES}")[numbers].view(_RECORD))
 
     def fetch(self, numbers: NDArray[np.int64]) -> tuple[Rows, bytearray]:
         """Some of the rows, and what `at` of these points into."""

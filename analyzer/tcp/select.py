@@ -109,7 +109,8 @@ class SegmentStore:
         if not rows.size:
             return
         entered = self.ends.count
-        conn = self.ends.number(segments, rows, assigned, min(self._limits.connections, self._limits.connections if self._copies is None else self._copies))
+        room = self._limits.connections
+        conn = self.ends.number(segments, rows, assigned, room if self._copies is None else min(room, self._copies))
         if (conn < 0).any():
             self._refuse(segments, rows[conn < 0], assigned)
             rows, conn = rows[conn >= 0], conn[conn >= 0]
@@ -151,6 +152,10 @@ class SegmentStore:
     def _keep(self, segments: SegmentTable, batch: Batch, reach: NDArray[np.int64]) -> None:
         """Put the rows that matter into the store, within every limit."""
         wanted, payload = self._wanted(segments, batch, reach)
+        chosen = np.flatnonzero(wanted)
+        if not len(chosen):
+            return
+        batch, wanted, payload = batch.take(chosen), wanted[chosen], payload[chosen]
         held = payload & ~self._unread.within(segments, batch, payload, self.ends.count)
         size = payload_bytes(segments, batch.rows)
         ones = np.ones(len(size), np.int64)

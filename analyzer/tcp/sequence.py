@@ -23,5 +23,8 @@ def distance(seq: int, base: int) -> int:
 
 def distances(seq: NDArray[Any], base: NDArray[Any] | int) -> NDArray[np.int64]:
     """`distance` of arrays: seq and base hold sequence numbers of any integer dtype; result int64."""
+    if isinstance(base, np.ndarray) and seq.dtype == base.dtype == np.uint32:
+        signed: NDArray[np.int32] = (seq - base).view(np.int32)      # unsigned numbers wrap by themselves
+        return signed.astype(np.int64)
     difference = np.asarray(seq).astype(np.int64) - np.asarray(base).astype(np.int64)
     return (difference + _HALF) % MODULUS - _HALF

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analyzer.tcp.connection import ByteStream, Gap, Run
-from analyzer.tcp.reassembly import Piece, _paint, _Part, _walk, reassemble
+from analyzer.tcp.reassembly import Piece, _paint, _Part, _sorted, _walk, reassemble
 
 
 def pieces(*given: tuple[int, bytes] | tuple[int, bytes, int]) -> list[Piece]:
@@ -151,12 +151,22 @@ def test_agrees_with_a_byte_by_byte_model(given: list[tuple[int, bytes, int]], e
 
 
 @given(st.lists(st.tuples(st.integers(0, 24), st.binary(min_size=1, max_size=8)), max_size=14))
-def test_both_ways_agree(given: list[tuple[int, bytes]]) -> None:
-    """Where the walk gets through, painting gives the same."""
+def test_all_ways_agree(given: list[tuple[int, bytes]]) -> None:
+    """Where the walk or sorting gets through, painting gives the same."""
     parts = [_Part(offset, data, i, i) for i, (offset, data) in enumerate(given, 1)]
-    walked = _walk(parts)
-    if walked is not None:
-        assert walked == _paint(parts)
+    painted = _paint(parts)
+    assert _walk(parts) in (None, painted)
+    assert _sorted(parts) in (None, painted)
+
+
+@given(st.data())
+def test_pieces_out_of_order_and_whole_repeats_are_sorted(data: st.DataObject) -> None:
+    """Some pieces of a text, repeated and in any order, holes between them: sorting gets through, and painting agrees."""
+    text = data.draw(st.binary(min_size=1, max_size=60))
+    cuts = data.draw(st.sets(st.integers(1, len(text)))) | {0, len(text)}
+    spans = data.draw(st.lists(st.sampled_from(list(pairwise(sorted(cuts)))), max_size=12))
+    parts = [_Part(start, text[start:end], i, i) for i, (start, end) in enumerate(spans, 1)]
+    assert _sorted(parts) == _paint(parts)
 
 
 @given(st.data())
