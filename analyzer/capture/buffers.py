@@ -6,6 +6,7 @@ as a third of everything else.
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable
 from threading import Semaphore, Thread
 
@@ -156,3 +157,5 @@ def _settle() -> None:
     larger freed (mallopt(3), M_MMAP_THRESHOLD): each time all pages are new, which takes longer than filling them.
     """
     np.empty(_SETTLING, np.uint8)
+    # The first of them in one piece: growing bit by bit waits for whoever else gets memory, the thread that reads.
+    np.empty(_SETTLING - mmap.PAGESIZE, np.uint8)

@@ -12,6 +12,7 @@ from analyzer.capture.layers import QUIC, ROCE, Chunk
 from analyzer.capture.table import SegmentTable
 
 SMB_PORTS = (139, 445)
+IWARP = 5445                         # TCP port
 _FOLD = 1 << 16                      # port numbers collected before they are counted
 
 _SMB = np.dtype({
@@ -178,7 +179,7 @@ class Counter:
         rows = np.flatnonzero(long)
         if not len(rows):
             return
-        iwarp = rows[(source[rows] == 5445) | (destination[rows] == 5445)]
+        iwarp = np.flatnonzero(long & ((source == IWARP) | (destination == IWARP)))
         self._see_rdma("iWARP", segments.frame[iwarp])
         # One byte decides for most: whole heads are fetched of few.
         rows = rows[segments.data[segments.payload[rows]] == 0]

@@ -13,6 +13,7 @@ from analyzer.capture.census import Census, Counter
 from analyzer.capture.fragments import Reassembler
 from analyzer.capture.gather import distinct
 from analyzer.capture.layers import (
+    COUNTED,
     ETHERNET,
     IP4,
     IP6,
@@ -21,8 +22,11 @@ from analyzer.capture.layers import (
     IPV6,
     IPV6_HEADER,
     LINK,
+    QUIC,
     QUOTE,
+    ROCE,
     TCP_HEADER,
+    TUNNEL,
     UNSIZED_V6,
     Chunk,
     Fragments,
@@ -80,7 +84,7 @@ class Decoder:
                 np.full(table.rows, -1), np.zeros(table.rows, np.uint32),
             )
             if self._peelers is PEELERS and kinds == [ETHERNET - LINK]:
-                chunk.push(ETHERNET, take_usual(chunk, rows, _TUNNELS))
+                chunk.push(ETHERNET, take_usual(chunk, rows, _SORTS))
             else:
                 chunk.dispatch(LINK, table.link_type, rows)
             chunk.peel()
@@ -111,9 +115,7 @@ class Decoder:
 
     def _note_links(self, link_type: NDArray[np.int32]) -> list[int]:
         """Count frames that are not decoded. Returns the link types that there are."""
-        first = int(link_type[0])
-        same = bool((link_type == first).all())
-        kinds = [first] if same else distinct(link_type).tolist()
+        kinds: list[int] = distinct(link_type).tolist()
         for kind in kinds:
             if LINK + kind not in PEELERS or kind < 0:
                 self.unknown_link_types.add(kind)
@@ -191,8 +193,9 @@ PEELERS: dict[int, Peeler] = {
     IP6 + 6: lambda chunk, rows: _tcp(chunk, rows, v6=True),
 }
 
-_TUNNELS = np.zeros(1 << 16, np.bool_)           # ports of datagrams that may hold packets
-_TUNNELS[list(tunnels.UDP_PORTS)] = True
+_SORTS = np.zeros(1 << 16, np.uint8)             # by UDP port: COUNTED, TUNNEL
+_SORTS[[QUIC, ROCE]] |= COUNTED
+_SORTS[list(tunnels.UDP_PORTS)] |= TUNNEL
 
 _NONE = np.zeros(0, np.int64)
 _NOTHING = Segments(

@@ -37,9 +37,8 @@ PARTIAL = 0x10000            # of Rows.mark: first fragment of a datagram that i
 UNSIZED_V6 = 0x20000         # of Rows.mark: IPv6 without a length, which Wireshark takes no further
 
 QUIC, ROCE = 443, 4791       # UDP ports
-COUNTED = np.zeros(1 << 16, np.bool_)
-COUNTED[[QUIC, ROCE]] = True
-"""By UDP port, whether the census looks at it."""
+COUNTED, TUNNEL = 1, 2
+"""What datagrams of a port are: looked at by the census, packets that may hold packets."""
 
 MAX_LAYERS = 128
 """Headers peeled off one frame; more is no network but an attack."""
@@ -133,7 +132,7 @@ class Chunk:
     """One chunk while its headers are peeled off.
 
     found, fragments: what came out; reporters: rows of ICMP errors and the addresses that sent them;
-    datagrams: rows at a UDP header on a port of COUNTED with their two ports, destination first, and rdma:
+    datagrams: rows at a UDP header on a port that is COUNTED with their two ports, destination first, and rdma:
     rows of InfiniBand, for the census.
     """
 

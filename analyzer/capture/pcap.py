@@ -127,7 +127,7 @@ class PcapWalker:
         time += fields["fraction"].astype(np.int64) * self._form.nanoseconds
         return Frames(
             start, captured, fields["original"].astype(np.int64), time,
-            np.full(len(at), self.link_type, np.int32), consumed, need, broken,
+            np.broadcast_to(np.int32(self.link_type), len(at)), consumed, need, broken,
         )
 
     @property

@@ -110,7 +110,7 @@ class CaptureReader:
                 buffers.wanted = min(self._chunk, max(frames.consumed // len(frames.start) * _FRAMES, LEAST))
                 snapped += int(np.count_nonzero(frames.captured < frames.original))
                 times = span(times, frames.time_ns)
-                links.update(_distinct(frames.link_type))
+                links.update(distinct(frames.link_type).tolist())
             begin += frames.consumed
             left = len(buffers.data) - begin
             if frames.broken or buffers.ended:
@@ -177,8 +177,3 @@ def span(times: list[int], column: NDArray[np.int64]) -> list[int]:
         earliest = int(column.min())
     latest = int(column.max())
     return [min(times[0], earliest), max(times[1], latest)] if times else [earliest, latest]
-
-
-def _distinct(column: NDArray[np.int32]) -> list[int]:
-    first = int(column[0])
-    return [first] if (column == first).all() else [int(value) for value in distinct(column)]

@@ -7,7 +7,6 @@ import numpy as np
 from analyzer.capture.layers import (
     BRIDGED,
     BYTE,
-    COUNTED,
     ETHERNET,
     GRE,
     GRE_HEADER,
@@ -19,7 +18,9 @@ from analyzer.capture.layers import (
     LINK,
     MPLS,
     PPP_FRAME,
+    QUIC,
     QUOTE,
+    ROCE,
     SHORT,
     Chunk,
     Fragments,
@@ -90,13 +91,13 @@ def _wccp(chunk: Chunk, rows: Rows) -> None:
 def _udp(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(8)
     header = chunk.gather(rows.at, _UDP)
-    counted = np.flatnonzero(COUNTED[header["dst"]] | COUNTED[header["src"]])
+    source, destination = header["src"], header["dst"]
+    counted = np.flatnonzero((source == QUIC) | (destination == QUIC) | (source == ROCE) | (destination == ROCE))
     if len(counted):
-        chunk.datagrams.append((rows.take(counted), header["dst"][counted], header["src"][counted]))
+        chunk.datagrams.append((rows.take(counted), destination[counted], source[counted]))
     length = header["length"].astype(np.int64)
     inner = rows.past(8).upto(rows.at + np.where(length >= 8, length, 1 << 40))
     # Both ports are asked, the lower one first.
-    source, destination = header["src"], header["dst"]
     lower, upper = np.minimum(source, destination), np.maximum(source, destination)
     low_known = np.isin(lower, UDP_PORTS)
     known = low_known | np.isin(upper, UDP_PORTS)

@@ -20,6 +20,7 @@ from analyzer.capture.layers import (
     IPV6,
     IPV6_HEADER,
     TCP_HEADER,
+    TUNNEL,
     Chunk,
     Rows,
     Segments,
@@ -67,25 +68,26 @@ _FORM4, _FORM6 = (_form(_ETHERNET, v6=v6) for v6 in (False, True))
 _TAGGED4, _TAGGED6 = (_form(_ETHERNET + _TAG, v6=v6) for v6 in (False, True))
 
 
-def take_usual(chunk: Chunk, rows: Rows, tunnels: NDArray[np.bool_]) -> Rows:
+def take_usual(chunk: Chunk, rows: Rows, sorts: NDArray[np.uint8]) -> Rows:
     """Put what usual frames hold into the chunk; the frames that are still to be peeled.
 
-    rows: every frame of a chunk, in order, all Ethernet and without a mark. tunnels: by port number, which datagrams may hold packets.
+    rows: every frame of a chunk, in order, all Ethernet and without a mark. sorts: by UDP port, COUNTED and TUNNEL.
     """
     left = np.ones(len(rows.row), np.bool_)
     room = np.minimum(rows.end, rows.have) - rows.at
     whole = room >= _FORM4.size
     which = None if whole.all() else np.flatnonzero(whole)
     header = _headers(chunk, rows.at if which is None else rows.at[which], _FORM4)
-    _take(chunk, rows, which, header, _FORM4, tunnels, left)
-    kind = header["type"]
+    _take(chunk, rows, which, header, _FORM4, sorts, left)
+    rest = np.flatnonzero(left if which is None else left[which])
+    kind = header["type"][rest]
     for number, forms in ((IPV6, (_FORM6,)), (_TAGGED, (_TAGGED4, _TAGGED6))):
-        other = np.flatnonzero(kind == number)
+        other = rest[kind == number]
         if len(other):
             other = other if which is None else which[other]
             for form in forms:
                 fitting = other[room[other] >= form.size]
-                _take(chunk, rows, fitting, _headers(chunk, rows.at[fitting], form), form, tunnels, left)
+                _take(chunk, rows, fitting, _headers(chunk, rows.at[fitting], form), form, sorts, left)
     return rows.where(left)
 
 
@@ -100,7 +102,7 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     which: NDArray[np.int64] | None,
     header: NDArray[Any],
     form: _Form,
-    tunnels: NDArray[np.bool_],
+    sorts: NDArray[np.uint8],
     left: NDArray[np.bool_],
 ) -> None:
     """Put what frames of one form hold into the chunk and strike them off `left`.
@@ -125,11 +127,11 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
         left[behind.row] = False
     datagram = np.flatnonzero(sound & (second == form.datagram))
     if len(datagram):
-        source, target = (header["tcp"][port].astype(np.uint16)[datagram] for port in ("src", "dst"))
-        plain = ~(tunnels[source] | tunnels[target])
-        struck = datagram[plain]
+        source, target = (header["tcp"][port][datagram].astype(np.uint16) for port in ("src", "dst"))
+        sort = sorts[source] | sorts[target]
+        struck = datagram[sort < TUNNEL]
         left[struck if which is None else which[struck]] = False
-        counted = plain & (COUNTED[source] | COUNTED[target])
+        counted = sort == COUNTED
         if counted.any():
             behind = _behind(rows, which, datagram[counted], form, length)
             chunk.datagrams.append((behind, target[counted], source[counted]))

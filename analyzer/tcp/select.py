@@ -46,6 +46,9 @@ MAX_PAYLOAD = 16 * WINDOWS[0]
 # Rows after which those of connections that are no SMB are looked for and dropped.
 TIDY = 200_000
 
+FEW_PORTS = 8
+"""SMB ports that are compared one by one, which is faster than a table as long as there are few."""
+
 _SYN = 0x02
 
 
@@ -72,6 +75,7 @@ class SegmentStore:
         self._rows = RowStore()
         self._unread = Unread()
         self._recogniser = Recogniser() if ports is None else None
+        self._few = ports if ports is not None and len(ports) <= FEW_PORTS else None
         self._port = np.zeros(1 << 16, np.bool_)
         self._port[list(ports) if ports is not None else slice(None)] = True
         self._tidy_at = TIDY
@@ -104,8 +108,7 @@ class SegmentStore:
 
     def add(self, segments: SegmentTable, assigned: Assignment) -> None:
         """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
-        chosen = self._port[segments.src_port] | self._port[segments.dst_port]
-        rows = np.flatnonzero(chosen & (assigned.stream >= 0))
+        rows = np.flatnonzero(self._on_port(segments) & (assigned.stream >= 0))
         if not rows.size:
             return
         entered = self.ends.count
@@ -121,6 +124,15 @@ class SegmentStore:
         reach = self._reach(segments, batch, entered)
         self.ends.count_rows(segments, rows, conn, assigned)
         self._keep(segments, batch, reach)
+
+    def _on_port(self, segments: SegmentTable) -> NDArray[np.bool_]:
+        """Which rows are of connections on the ports."""
+        if self._few is None:
+            return self._port[segments.src_port] | self._port[segments.dst_port]
+        found = np.zeros(segments.rows, np.bool_)
+        for port in self._few:
+            found |= (segments.src_port == port) | (segments.dst_port == port)
+        return found
 
     def _refuse(self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment) -> None:
         """Count connections beyond the limit. Their streams first appear in rising order."""
