@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import distinct, gather
+from analyzer.capture.gather import distinct, gather, hits
 from analyzer.capture.layers import QUIC, ROCE, Chunk
 from analyzer.capture.table import SegmentTable
 
@@ -74,7 +74,7 @@ def _firsts(chunk: Chunk, ip: NDArray[np.int64], toward: NDArray[np.bool_]) -> N
     """
     key = np.zeros(len(ip), np.uint64)
     version = np.where(ip >= 0, chunk.data[np.maximum(ip, 0)] >> 4, 0)
-    four, six = np.flatnonzero(version == 4), np.flatnonzero((version != 4) & (ip >= 0))
+    four, six = hits(version == 4), hits((version != 4) & (ip >= 0))
     key[four] = chunk.gather(ip[four] + 12, _IPV4_PAIR)["both"]
     if len(six):
         pair = chunk.gather(ip[six] + 8, _IPV6_PAIR)
@@ -102,7 +102,7 @@ class Counter:
     def __getstate__(self) -> dict[str, Any]:
         # Few of the ports there could be were seen.
         self._fold()
-        seen = np.flatnonzero(self._ports)
+        seen = hits(self._ports)
         return {**self.__dict__, "_ports": (seen, self._ports[seen])}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -119,7 +119,7 @@ class Counter:
         quic_frames: list[NDArray[np.int64]] = []
         roce = list(chunk.rdma)
         for rows, destination, source in chunk.datagrams:
-            quic = np.flatnonzero((destination == QUIC) | (source == QUIC))
+            quic = hits((destination == QUIC) | (source == QUIC))
             if len(quic):
                 header = chunk.gather(rows.at[quic] + 8, _QUIC)
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
@@ -156,7 +156,7 @@ class Counter:
     def result(self) -> Census:
         """Everything counted so far."""
         self._fold()
-        seen = np.flatnonzero(self._ports)
+        seen = hits(self._ports)
         busiest = seen[np.argsort(-self._ports[seen], kind="stable")[:10]]
         return Census(
             self._segments,
@@ -176,10 +176,10 @@ class Counter:
         long = segments.present >= 36
         for port in SMB_PORTS:
             long &= (source != port) & (destination != port)
-        rows = np.flatnonzero(long)
+        rows = hits(long)
         if not len(rows):
             return
-        iwarp = np.flatnonzero(long & ((source == IWARP) | (destination == IWARP)))
+        iwarp = hits(long & ((source == IWARP) | (destination == IWARP)))
         self._see_rdma("iWARP", segments.frame[iwarp])
         # One byte decides for most: whole heads are fetched of few.
         rows = rows[segments.data[segments.payload[rows]] == 0]

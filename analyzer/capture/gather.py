@@ -30,6 +30,12 @@ def gather(data: NDArray[np.uint8], at: NDArray[np.int64], record: np.dtype[Any]
     return rows.view(record)
 
 
+def hits(column: NDArray[Any]) -> NDArray[np.int64]:
+    """Where a mask or column is not zero, ascending. np.flatnonzero without its calls of calls, which take as long as the search."""
+    found: NDArray[np.int64] = column.nonzero()[0]
+    return found
+
+
 def distinct(column: NDArray[Any]) -> NDArray[Any]:
     """The values of a column, each once, ascending. np.unique without its import of numpy.ma, 20 ms."""
     if len(column) and (column.strides == (0,) or (column == column[0]).all()):

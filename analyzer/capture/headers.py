@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analyzer.capture import links, tunnels
 from analyzer.capture.census import Census, Counter
 from analyzer.capture.fragments import Reassembler
-from analyzer.capture.gather import distinct
+from analyzer.capture.gather import distinct, hits
 from analyzer.capture.layers import (
     COUNTED,
     ETHERNET,
@@ -129,27 +129,27 @@ def _ipv4(chunk: Chunk, rows: Rows) -> None:
     first = header["version"]
     if not (first == 0x45).all():
         # Cooked captures have been seen with IPv6 under the type of IPv4; Wireshark goes on there.
-        chunk.push(IPV6, rows.take(np.flatnonzero(first >> 4 == 6)))
-        sound = np.flatnonzero((first >> 4 == 4) & (first & 15 >= 5))
+        chunk.push(IPV6, rows.take(hits(first >> 4 == 6)))
+        sound = hits((first >> 4 == 4) & (first & 15 >= 5))
         rows, header = rows.take(sound), header[sound]
     size = (header["version"] & 15).astype(np.int64) << 2
     total = header["total"].astype(np.int64)
     if (total < size).any():
         # A length of zero is written by segmentation offload: the frame's own length counts.
         total[total == 0] = 1 << 40
-        sound = np.flatnonzero(total >= size)
+        sound = hits(total >= size)
         rows, header, size, total = rows.take(sound), header[sound], size[sound], total[sound]
     ip = rows.at
     rows = rows._replace(at=ip + size, end=np.minimum(rows.end, ip + total), ip=ip)
     fragment = header["fragment"] & 0x3FFF
     if fragment.any():
-        part = np.flatnonzero(fragment)
+        part = hits(fragment)
         place = fragment[part].astype(np.int64)
         chunk.divide(Fragments(
             rows.take(part), False, header["protocol"][part], header["id"][part],
             (place & 0x1FFF) << 3, place & 0x2000 != 0,
         ))
-        whole = np.flatnonzero(fragment == 0)
+        whole = hits(fragment == 0)
         rows, header = rows.take(whole), header[whole]
     chunk.dispatch(IP4, header["protocol"], rows)
 
@@ -159,7 +159,7 @@ def _ipv6(chunk: Chunk, rows: Rows) -> None:
     header = chunk.gather(rows.at, IPV6_HEADER)
     sound = header["version"] >> 28 == 6
     if not sound.all():
-        which = np.flatnonzero(sound)
+        which = hits(sound)
         rows, header = rows.take(which), header[which]
     payload = header["payload"].astype(np.int64)
     mark = rows.mark
@@ -177,7 +177,7 @@ def _tcp(chunk: Chunk, rows: Rows, *, v6: bool) -> None:
     there = np.minimum(rows.have, rows.end) - rows.at
     enough = there >= (np.where(rows.mark & QUOTE, 8, 16) if rows.mark.any() else 16)
     if not enough.all():
-        which = np.flatnonzero(enough)
+        which = hits(enough)
         rows, there = rows.take(which), there[which]
     tcp = chunk.gather(rows.at, TCP_HEADER)
     ip = chunk.gather(rows.ip, IPV6_HEADER if v6 else IPV4_HEADER)
@@ -262,5 +262,5 @@ def _columns(packets: PacketTable, chunk: Chunk, part: Segments) -> SegmentTable
         tcp["src"].astype(np.uint16), tcp["dst"].astype(np.uint16),
         tcp["seq"].astype(np.uint32), ack, flags, ip["ttl"].copy(),
         part.payload, part.length, part.present, icmp,
-        reporters, np.flatnonzero(part.unnumbered), np.flatnonzero(part.unsized),
+        reporters, hits(part.unnumbered), hits(part.unsized),
     )

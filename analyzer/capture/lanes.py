@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
+
 STEPS = 112
 """Records that lanes walk before those that have not arrived are divided further."""
 LATER_STEPS = 48
@@ -66,7 +68,7 @@ def walk_in_lanes(  # noqa: PLR0917 - what one format's records are like
         going = count > steps
         inside[steps, going] = False                 # where they go on
         found.append(lanes[inside])
-        done = np.flatnonzero(~going)
+        done = hits(~going)
         final = lanes[count[done] - 1, done]
         arrived.append((final + every[final] + header, bound[done]))
         apart = (lanes[steps, going] - at[going]) * STEPS // steps
@@ -80,7 +82,7 @@ def walk_in_lanes(  # noqa: PLR0917 - what one format's records are like
         arrived.append((alone[-1:] + every[alone[-1:]] + header, np.array([end])))
     places = np.sort(np.concatenate(found))
     arrival, due = (np.concatenate(columns) for columns in zip(*arrived, strict=True))
-    wrong = np.flatnonzero((arrival != due) & (due != stop))
+    wrong = hits((arrival != due) & (due != stop))
     if len(wrong):
         # A lane led past the next guess: what is before it is the chain, which goes on alone.
         first = wrong[np.argmin(due[wrong])]

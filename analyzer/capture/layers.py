@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import distinct, gather
+from analyzer.capture.gather import distinct, gather, hits
 
 # A kind is a number space and a number in it. Ethernet types are their own numbers.
 IP4 = 0x10000                # + protocol, behind an IPv4 header
@@ -70,7 +70,7 @@ class Rows(NamedTuple):
         """The rows for which the condition holds; the very same value where it holds for all."""
         if condition.all():
             return self
-        return self.take(np.flatnonzero(condition))
+        return self.take(hits(condition))
 
     def holding(self, size: int) -> Rows:
         """The rows of which so many bytes are captured and sent from `at` on."""
@@ -164,8 +164,8 @@ class Chunk:
         if same.all():
             self.push(space + first, rows)
             return
-        self.push(space + first, rows.take(np.flatnonzero(same)))
-        rest = np.flatnonzero(~same)
+        self.push(space + first, rows.take(hits(same)))
+        rest = hits(~same)
         number = number[rest]
         for other in distinct(number).tolist():
             if space + other in self._peelers:
@@ -177,13 +177,13 @@ class Chunk:
         declared = self.gather(rows.ip + (4 if parts.v6 else 2), SHORT)["value"].astype(np.int64)
         declared = np.where(declared == 0, rows.end, rows.ip + declared + (40 if parts.v6 else 0))
         whole = (rows.have >= declared) & (declared > rows.at)
-        first = np.flatnonzero(~whole & (parts.offset == 0))
+        first = hits(~whole & (parts.offset == 0))
         if len(first):
             begun = rows.take(first)
             self.dispatch(
                 IP6 if parts.v6 else IP4, parts.protocol[first], begun._replace(mark=begun.mark | np.uint32(PARTIAL))
             )
-        kept = np.flatnonzero(whole)
+        kept = hits(whole)
         if len(kept):
             self.fragments.append(Fragments(
                 rows.take(kept), parts.v6, parts.protocol[kept], parts.ident[kept], parts.offset[kept],

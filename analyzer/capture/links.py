@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.capture.gather import hits
 from analyzer.capture.layers import (
     AGGREGATE,
     BRIDGED,
@@ -60,7 +61,7 @@ def _ethernet(chunk: Chunk, rows: Rows) -> None:
     chunk.dispatch(0, kind, rows.past(14))
     short = kind < 1536
     if short.any():
-        which = np.flatnonzero(short & (kind != 0))
+        which = hits(short & (kind != 0))
         framed = rows.take(which).past(14)
         chunk.push(LLC, framed.upto(framed.at + kind[which]))
 
@@ -69,7 +70,7 @@ def _llc(chunk: Chunk, rows: Rows) -> None:
     """IEEE 802.2 with SNAP, RFC 1042, and the bridge-tunnel OUI 00-00-F8."""
     rows = rows.holding(8)
     snap = chunk.gather(rows.at, _SNAP)
-    which = np.flatnonzero(
+    which = hits(
         (snap["sap"] == 0xAAAA) & (snap["control"] == 3) & (snap["oui_high"] == 0)
         & ((snap["oui_low"] == 0) | (snap["oui_low"] == 0xF8))
     )
@@ -81,7 +82,7 @@ def _cooked(chunk: Chunk, rows: Rows) -> None:
     kind = chunk.gather(rows.at + 14, SHORT)["value"]
     chunk.dispatch(0, kind, rows.past(16))
     if (kind == 4).any():                      # LINUX_SLL_P_802_2
-        chunk.push(LLC, rows.take(np.flatnonzero(kind == 4)).past(16))
+        chunk.push(LLC, rows.take(hits(kind == 4)).past(16))
 
 
 def _loopback(chunk: Chunk, rows: Rows) -> None:
@@ -108,17 +109,17 @@ def _mpls(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(5)
     bottom = (chunk.gather(rows.at, WORD)["value"] & 0x100) != 0
     rows = rows.past(4)
-    chunk.push(MPLS, rows.take(np.flatnonzero(~bottom)))
+    chunk.push(MPLS, rows.take(hits(~bottom)))
     rows = rows.where(bottom)
     nibble = chunk.gather(rows.at, BYTE)["value"] >> 4
-    chunk.push(IPV4, rows.take(np.flatnonzero(nibble == 4)))
-    chunk.push(IPV6, rows.take(np.flatnonzero(nibble == 6)))
-    wire = rows.take(np.flatnonzero(nibble == 0)).holding(18)
+    chunk.push(IPV4, rows.take(hits(nibble == 4)))
+    chunk.push(IPV6, rows.take(hits(nibble == 6)))
+    wire = rows.take(hits(nibble == 0)).holding(18)
     # The control word of RFC 4448 is optional and not announced: believe the place where an
     # Ethernet type that is known stands.
     plain = np.isin(chunk.gather(wire.at + 12, SHORT)["value"], (IPV4, IPV6, 0x8100, 0x88A8))
-    chunk.push(ETHERNET, wire.take(np.flatnonzero(plain)))
-    chunk.push(ETHERNET, wire.take(np.flatnonzero(~plain)).past(4))
+    chunk.push(ETHERNET, wire.take(hits(plain)))
+    chunk.push(ETHERNET, wire.take(hits(~plain)).past(4))
 
 
 def _pppoe(chunk: Chunk, rows: Rows) -> None:
@@ -153,11 +154,11 @@ def _wlan(chunk: Chunk, rows: Rows) -> None:
 def _wlan_frames(chunk: Chunk, rows: Rows, padded: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> None:
     """IEEE 802.11 data frames that are neither encrypted nor fragments. padded: header filled up to 4 bytes."""
     whole = np.minimum(rows.have, rows.end) - rows.at >= 32
-    rows, padded = rows.take(np.flatnonzero(whole)), padded[whole]
+    rows, padded = rows.take(hits(whole)), padded[whole]
     control = chunk.gather(rows.at, _FRAME_CONTROL)
     kind, flags = control["kind"], control["flags"]
     fragment = chunk.gather(rows.at + 22, _LITTLE_SHORT)["value"] & 15
-    which = np.flatnonzero(
+    which = hits(
         (kind & 0x4F == 0x08) & (flags & 0x44 == 0) & (fragment == 0)      # data, with a body, in clear
     )
     rows, padded, kind, flags = rows.take(which), padded[which], kind[which], flags[which]
@@ -167,8 +168,8 @@ def _wlan_frames(chunk: Chunk, rows: Rows, padded: np.ndarray[tuple[int], np.dty
     size += np.where(quality, 2, 0) + np.where(quality & (flags & 0x80 != 0), 4, 0)
     size = np.where(padded, size + 3 & ~3, size)
     rows = rows.past(size)
-    chunk.push(LLC, rows.take(np.flatnonzero(~aggregate)))
-    chunk.push(AGGREGATE, rows.take(np.flatnonzero(aggregate)))
+    chunk.push(LLC, rows.take(hits(~aggregate)))
+    chunk.push(AGGREGATE, rows.take(hits(aggregate)))
 
 
 def _aggregate(chunk: Chunk, rows: Rows) -> None:

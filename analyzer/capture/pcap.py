@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import gather, hits
 from analyzer.capture.lanes import Guess, walk_in_lanes
 from analyzer.capture.table import Frames
 from analyzer.errors import CaptureError
@@ -145,7 +145,7 @@ class PcapWalker:
         captured = every["captured"].astype(np.int64)
         like = (captured > 0) & (captured <= largest) & (captured <= every["original"]) & (every["original"] <= 1 << 28)
         like &= every["fraction"] < 1_000_000_000 // self._form.nanoseconds
-        for place in np.flatnonzero(like).tolist():
+        for place in hits(like).tolist():
             at, seconds = place, int(every[place]["seconds"])
             for behind in range(_FOLLOWING):
                 if at > last:

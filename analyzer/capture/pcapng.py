@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import gather, hits
 from analyzer.capture.pcap import MAX_FRAME, MAX_LARGE_FRAME, largest_frame
 from analyzer.capture.pcapng_chain import MAGIC, SECTION_HEADER, blocks
 from analyzer.capture.pcapng_interfaces import Interfaces, interfaces, nanoseconds, undeclared
@@ -110,7 +110,7 @@ class PcapngWalker:
             packets = np.arange(len(rows.at))
             frames = _frames(rows, described)
         else:
-            packets = np.flatnonzero((rows.kind == _ENHANCED) | (rows.kind == _PACKET) | (rows.kind == _SIMPLE))
+            packets = hits((rows.kind == _ENHANCED) | (rows.kind == _PACKET) | (rows.kind == _SIMPLE))
             frames = _frames(rows.take(packets), described._replace(
                 base=described.base[packets], declared=described.declared[packets]))
         wrong = frames.start + (frames.captured + 3 & ~3) + 4 > rows.end[packets]

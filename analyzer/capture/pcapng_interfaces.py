@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import distinct, gather
+from analyzer.capture.gather import distinct, gather, hits
 
 MAX_OPTIONS = 32
 """Options of one block that are looked at; the specification knows about twenty of an interface."""
@@ -86,7 +86,7 @@ def options(
     Only the first MAX_OPTIONS, and of each block none from the first on that reaches beyond its end.
     """
     found: list[Options] = []
-    row = np.flatnonzero(at + 4 <= end)
+    row = hits(at + 4 <= end)
     at = at[row]
     for _ in range(MAX_OPTIONS):
         if not len(row):

@@ -7,6 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.capture.pcapng_interfaces import numbers, options
 
 MAX_NAMES = 100_000                      # host names kept; a hostile file could repeat them for ever
@@ -72,7 +73,7 @@ class Remarks:
         self._statistics -= len(which)
         lost = [0] * len(which)
         for code, row, place, size in options(chunk, at[which] + 20, end[which] - 4, big[which]):
-            told = np.flatnonzero(((code == _IFDROP) | (code == _OSDROP)) & (size >= 8))
+            told = hits(((code == _IFDROP) | (code == _OSDROP)) & (size >= 8))
             if len(told):
                 counts = numbers(chunk, place[told], big[which][row[told]])
                 for one, count in zip(row[told].tolist(), counts.tolist(), strict=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from analyzer.capture.gather import hits
 from analyzer.capture.layers import (
     BRIDGED,
     BYTE,
@@ -64,21 +65,21 @@ def _gre(chunk: Chunk, rows: Rows) -> None:
     rows = rows.past(size)
     # ERSPAN I has the type of ERSPAN II; Wireshark takes a sequence number as the sign of a header.
     bare = plain & (kind == 0x88BE) & ~sequenced
-    chunk.push(ETHERNET, rows.take(np.flatnonzero(bare)))
-    which = np.flatnonzero(plain & ~bare)
+    chunk.push(ETHERNET, rows.take(hits(bare)))
+    which = hits(plain & ~bare)
     chunk.dispatch(GRE, kind[which], rows.take(which))
 
 
 def _erspan(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(8)
     version = chunk.gather(rows.at, BYTE)["value"] >> 4
-    chunk.push(ETHERNET, rows.take(np.flatnonzero(version == 1)).past(8))
-    third = rows.take(np.flatnonzero(version == 2)).holding(12)
+    chunk.push(ETHERNET, rows.take(hits(version == 1)).past(8))
+    third = rows.take(hits(version == 2)).holding(12)
     # The last 16 bits: P, frame type (5), hardware, direction, granularity, O: a subheader follows.
     last = chunk.gather(third.at + 10, SHORT)["value"].astype(np.int64)
     third = third.past(12 + np.where(last & 1, 8, 0))
-    chunk.push(ETHERNET, third.take(np.flatnonzero(last >> 10 & 31 == 0)))
-    chunk.push(IP, third.take(np.flatnonzero(last >> 10 & 31 == 2)))
+    chunk.push(ETHERNET, third.take(hits(last >> 10 & 31 == 0)))
+    chunk.push(IP, third.take(hits(last >> 10 & 31 == 2)))
 
 
 def _wccp(chunk: Chunk, rows: Rows) -> None:
@@ -92,7 +93,7 @@ def _udp(chunk: Chunk, rows: Rows) -> None:
     rows = rows.holding(8)
     header = chunk.gather(rows.at, _UDP)
     source, destination = header["src"], header["dst"]
-    counted = np.flatnonzero((source == QUIC) | (destination == QUIC) | (source == ROCE) | (destination == ROCE))
+    counted = hits((source == QUIC) | (destination == QUIC) | (source == ROCE) | (destination == ROCE))
     if len(counted):
         chunk.datagrams.append((rows.take(counted), destination[counted], source[counted]))
     length = header["length"].astype(np.int64)
@@ -102,7 +103,7 @@ def _udp(chunk: Chunk, rows: Rows) -> None:
     low_known = np.isin(lower, UDP_PORTS)
     known = low_known | np.isin(upper, UDP_PORTS)
     if known.any():
-        which = np.flatnonzero(known)
+        which = hits(known)
         chunk.dispatch(UDP_TUNNELS, np.where(low_known, lower, upper)[which], inner.take(which))
 
 
@@ -111,7 +112,7 @@ def _vxlan_gpe(chunk: Chunk, rows: Rows) -> None:
     following = chunk.gather(rows.at + 3, BYTE)["value"]
     rows = rows.past(8)
     for number, kind in ((1, IPV4), (2, IPV6), (3, ETHERNET), (5, MPLS)):
-        chunk.push(kind, rows.take(np.flatnonzero(following == number)))
+        chunk.push(kind, rows.take(hits(following == number)))
 
 
 def _vxlan(chunk: Chunk, rows: Rows) -> None:
@@ -131,8 +132,8 @@ def _gtp(chunk: Chunk, rows: Rows) -> None:
     header = chunk.gather(rows.at, _GTP)
     rows = rows.where(header["type"] == 0xFF)
     flags = chunk.gather(rows.at, BYTE)["value"]
-    chunk.push(IP, rows.take(np.flatnonzero(flags >> 5 == 0)).past(20))
-    rows, flags = rows.take(np.flatnonzero(flags >> 5 == 1)), flags[flags >> 5 == 1]
+    chunk.push(IP, rows.take(hits(flags >> 5 == 0)).past(20))
+    rows, flags = rows.take(hits(flags >> 5 == 1)), flags[flags >> 5 == 1]
     more = np.where(flags & 4, chunk.gather(rows.at + 11, BYTE)["value"], 0)
     rows = rows.past(np.where(flags & 7, 12, 8))
     for _ in range(16):                        # extension headers: length in words, type of the next
@@ -140,18 +141,18 @@ def _gtp(chunk: Chunk, rows: Rows) -> None:
         if not extended.any():
             break
         words = chunk.gather(rows.at, BYTE)["value"].astype(np.int64) * 4
-        which = np.flatnonzero(~extended | (words > 0))
+        which = hits(~extended | (words > 0))
         extended = extended[which]
         rows = rows.take(which).past(np.where(extended, words[which], 0))
         more = np.where(extended, chunk.gather(rows.at - 1, BYTE)["value"], 0)
-    chunk.push(IP, rows.take(np.flatnonzero(more == 0)))
+    chunk.push(IP, rows.take(hits(more == 0)))
 
 
 def _l2tp(chunk: Chunk, rows: Rows) -> None:
     """L2TP data messages, RFC 2661 3.1."""
     rows = rows.holding(6)
     flags = chunk.gather(rows.at, SHORT)["value"].astype(np.int64)
-    which = np.flatnonzero((flags & 0x8000 == 0) & (flags & 15 == 2))
+    which = hits((flags & 0x8000 == 0) & (flags & 15 == 2))
     rows, flags = rows.take(which), flags[which]
     rows = rows.past(6 + np.where(flags & 0x4000, 2, 0) + np.where(flags & 0x0800, 4, 0))
     offset = np.where(flags & 0x0200, 2 + chunk.gather(rows.at, SHORT)["value"].astype(np.int64), 0)
@@ -162,8 +163,8 @@ def _teredo(chunk: Chunk, rows: Rows) -> None:
     """RFC 4380 5.1.1: IPv6, perhaps behind an origin indication."""
     rows = rows.holding(8)
     first = chunk.gather(rows.at, SHORT)["value"]
-    chunk.push(IPV6, rows.take(np.flatnonzero(first >> 12 == 6)))
-    chunk.push(IPV6, rows.take(np.flatnonzero(first == 0)).past(8))
+    chunk.push(IPV6, rows.take(hits(first >> 12 == 6)))
+    chunk.push(IPV6, rows.take(hits(first == 0)).past(8))
 
 
 def _extension(chunk: Chunk, rows: Rows) -> None:
@@ -190,9 +191,9 @@ def _fragment6(chunk: Chunk, rows: Rows) -> None:
     header = chunk.gather(rows.at, _FRAGMENT)
     rows = rows.past(8)
     offset = header["offset"].astype(np.int64)
-    alone = np.flatnonzero(offset & 0xFFF9 == 0)
+    alone = hits(offset & 0xFFF9 == 0)
     chunk.dispatch(IP6, header["next"][alone], rows.take(alone))
-    part = np.flatnonzero(offset & 0xFFF9)
+    part = hits(offset & 0xFFF9)
     header, offset = header[part], offset[part]
     chunk.divide(Fragments(
         rows.take(part), True, header["next"], header["id"], offset & 0xFFF8, offset & 1 != 0
@@ -202,7 +203,7 @@ def _fragment6(chunk: Chunk, rows: Rows) -> None:
 def _icmp(chunk: Chunk, rows: Rows) -> None:
     rows = rows.where(rows.mark & QUOTE == 0).holding(28)
     header = chunk.gather(rows.at, _ICMP)
-    which = np.flatnonzero(np.isin(header["type"], _ICMP_ERRORS))
+    which = hits(np.isin(header["type"], _ICMP_ERRORS))
     rows, header = rows.take(which), header[which]
     chunk.reporters.append((rows.row, chunk.gather(rows.ip + 12, _ADDRESS4)))
     mark = rows.mark | header["type"].astype(np.uint32) << 8 | header["code"]
@@ -220,7 +221,7 @@ def _icmp(chunk: Chunk, rows: Rows) -> None:
 def _icmp6(chunk: Chunk, rows: Rows) -> None:
     rows = rows.where(rows.mark & QUOTE == 0).holding(48)
     header = chunk.gather(rows.at, _ICMP)
-    which = np.flatnonzero(np.isin(header["type"], _ICMP6_ERRORS))
+    which = hits(np.isin(header["type"], _ICMP6_ERRORS))
     rows, header = rows.take(which), header[which]
     chunk.reporters.append((rows.row, chunk.gather(rows.ip + 8, _ADDRESS6)))
     mark = rows.mark | header["type"].astype(np.uint32) << 8 | header["code"]

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import gather, hits
 from analyzer.capture.layers import (
     COUNTED,
     IPV4,
@@ -76,10 +76,10 @@ def take_usual(chunk: Chunk, rows: Rows, sorts: NDArray[np.uint8]) -> Rows:
     left = np.ones(len(rows.row), np.bool_)
     room = np.minimum(rows.end, rows.have) - rows.at
     whole = room >= _FORM4.size
-    which = None if whole.all() else np.flatnonzero(whole)
+    which = None if whole.all() else hits(whole)
     header = _headers(chunk, rows.at if which is None else rows.at[which], _FORM4)
     _take(chunk, rows, which, header, _FORM4, sorts, left)
-    rest = np.flatnonzero(left if which is None else left[which])
+    rest = hits(left if which is None else left[which])
     kind = header["type"][rest]
     for number, forms in ((IPV6, (_FORM6,)), (_TAGGED, (_TAGGED4, _TAGGED6))):
         other = rest[kind == number]
@@ -116,7 +116,7 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     length = header["ip"]["payload" if form.v6 else "total"].astype(np.int64)
     length += 40 if form.v6 else 0
     sound &= length >= form.size - form.before
-    segment = np.flatnonzero(sound & (second == form.second[1]))
+    segment = hits(sound & (second == form.second[1]))
     if len(segment):
         behind = _behind(rows, which, segment, form, length)
         found = header
@@ -125,7 +125,7 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
         there = np.minimum(behind.have, behind.end) - behind.at
         chunk.found.append(Segments.of(behind, form.v6, found["ip"], found["tcp"], there))
         left[behind.row] = False
-    datagram = np.flatnonzero(sound & (second == form.datagram))
+    datagram = hits(sound & (second == form.datagram))
     if len(datagram):
         source, target = (header["tcp"][port][datagram].astype(np.uint16) for port in ("src", "dst"))
         sort = sorts[source] | sorts[target]

@@ -37,7 +37,7 @@ def run(words: Sequence[str]) -> int:
     tally = _Tally(options)
     if not gc.isenabled():           # it rests while a process starts
         gc.freeze()
-        gc.set_threshold(100_000, 20, 20)    # records and stories hold no cycles; looking for some costs a fifth
+        gc.set_threshold(500_000, 20, 20)    # records and stories hold no cycles; looking for some costs a fifth
         gc.enable()
     with Outputs(options.format, options.output, [path for _, path in found.captures], _style(options, len(captures))) as out:
         tally.folders(found)

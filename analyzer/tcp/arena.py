@@ -12,6 +12,7 @@ from weakref import finalize
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.errors import Error
 
 IN_MEMORY = 4 << 20
@@ -31,7 +32,7 @@ def gathered(
     begin, end = at[order], np.maximum.accumulate((at + size)[order])
     apart = np.ones(len(at), np.bool_)
     apart[1:] = begin[1:] - end[:-1] > near
-    first = np.flatnonzero(apart)
+    first = hits(apart)
     start, stop = begin[first], end[np.append(first[1:], len(at))[: len(first)] - 1]
     found = bytearray(int((stop - start).sum()))
     target = np.cumsum(stop - start) - (stop - start)

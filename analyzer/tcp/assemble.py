@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.tcp.connection import (
     FIN,
     RST,
@@ -65,7 +66,7 @@ class Portion(NamedTuple):
         """The same with no more than its own bytes, for another process."""
         rows = self.rows
         held = in_arena(rows)
-        carrying = np.flatnonzero(held)
+        carrying = hits(held)
         start, size = rows.at[carrying].astype(np.int64), held[carrying].astype(np.int64)
         spans = zip(start.tolist(), (start + size).tolist(), strict=True)
         at = np.where(rows.at < UNREAD, np.uint32(0), rows.at)
@@ -129,7 +130,7 @@ class Portion(NamedTuple):
         self, columns: Sequence[NDArray[Any]], which: NDArray[np.bool_]
     ) -> tuple[list[Segment], list[int]]:
         """Some of the segments, and where those of each connection begin among them, and end."""
-        at = np.flatnonzero(which)
+        at = hits(which)
         bounds = np.searchsorted(self.local[at], np.arange(len(self.stream) + 1))
         return list(segments_of([column[at] for column in columns])), bounds.tolist()
 
@@ -145,7 +146,7 @@ def portions(
     order = store.order()
     counts = np.bincount(store.rows().conn, minlength=ends.count)
     starts = np.cumsum(counts) - counts
-    picked = np.flatnonzero(chosen)
+    picked = hits(chosen)
     rows_before = np.concatenate(([0], np.cumsum(counts[picked])))
     first = 0
     while first < len(picked):
@@ -202,7 +203,7 @@ def _joined(evidence: Evidence, arena: memoryview) -> tuple[list[memoryview], li
     fresh = np.ones(len(unread) + 1, np.bool_)
     fresh[1:-1] = ~(unread[1:] & unread[:-1])
     fresh[evidence.bounds] = True
-    first = np.flatnonzero(fresh[:-1])
+    first = hits(fresh[:-1])
     size = np.add.reduceat(evidence.present, first) if len(first) else evidence.present
     zeros = memoryview(bytes(int(size[unread[first]].max(initial=0))))
     pieces = [

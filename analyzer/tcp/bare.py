@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.tcp.ends import Ends
 from analyzer.tcp.rows import RowStore
 from analyzer.tcp.sequence import distances
@@ -76,8 +77,8 @@ def bare(store: RowStore, ends: Ends, whole: NDArray[np.bool_]) -> Bare:
     fit[conn[~plain]] = False
     order = store.order()
     starts = np.cumsum(sizes) - sizes
-    fit[np.flatnonzero(fit)[side[order[starts[fit]]] != 0]] = False
-    chosen = np.flatnonzero(fit)
+    fit[hits(fit)[side[order[starts[fit]]] != 0]] = False
+    chosen = hits(fit)
     sizes = sizes[chosen]
     bounds = np.concatenate(([0], np.cumsum(sizes)))
     place = np.arange(bounds[-1]) - np.repeat(bounds[:-1], sizes)
@@ -86,7 +87,7 @@ def bare(store: RowStore, ends: Ends, whole: NDArray[np.bool_]) -> Bare:
     of = np.repeat(np.arange(len(chosen)), sizes)
     np.add.at(shape, of, side[picked] << place)
     ttl = np.zeros(len(chosen), np.uint8)
-    resets = np.flatnonzero(side[picked])[::-1]          # backwards: of several the first one stays
+    resets = hits(side[picked])[::-1]          # backwards: of several the first one stays
     ttl[of[resets]] = rows.ttl[picked[resets]]
     address = ends.address[chosen]
     return Bare(

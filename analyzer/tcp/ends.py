@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.flows import Assignment, sized
 from analyzer.tcp.pairs import grown
@@ -47,7 +48,7 @@ class Ends:
             self._number = grown(self._number, top)
             self._number[known:] = _ABSENT
         number = self._number[stream]
-        absent = np.flatnonzero(number == _ABSENT)
+        absent = hits(number == _ABSENT)
         if absent.size and self.count < room:
             streams, firsts = np.unique(stream[absent], return_index=True)
             streams, firsts = streams[: room - self.count], firsts[: room - self.count]
@@ -97,7 +98,7 @@ class Ends:
         flags, length = segments.flags[rows], segments.length[rows]
         np.add.at(self.packets.reshape(-1), own, np.uint32(1))
         np.add.at(self.volume.reshape(-1), own, np.maximum(length, 0))
-        fresh = np.flatnonzero(flags & ~self.flags.reshape(-1)[own])
+        fresh = hits(flags & ~self.flags.reshape(-1)[own])
         np.bitwise_or.at(self.flags.reshape(-1), own[fresh], flags[fresh])
         telling = sized(segments)[rows]
         told = np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel()

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.tcp.rows import NO_PAYLOAD, Rows
 from analyzer.tcp.sequence import distances
 
@@ -69,7 +70,7 @@ class Kept(NamedTuple):
         found = np.full(self.sides // 2, -1, np.int64)
         kind = self.rows.flags & _SYN_ACK
         for flags, other in ((_SYN_ACK, 1), (_SYN, 0)):
-            at = np.flatnonzero(kind == flags)[::-1]      # backwards: of several the first one stays
+            at = hits(kind == flags)[::-1]      # backwards: of several the first one stays
             found[self.local[at]] = self.rows.side[at] ^ other
         return found
 
@@ -85,7 +86,7 @@ class Kept(NamedTuple):
         start = self._starts(side, carrying, steady)
         horizon = np.repeat(self.horizon, 2)
         reached = self._reached(side, steady, start, horizon) - start
-        order = np.flatnonzero(carrying)
+        order = hits(carrying)
         order = order[np.argsort(side[order], kind="stable")]
         of = side[order]
         offset = self.offset[order] - start[of]
@@ -160,7 +161,7 @@ class Kept(NamedTuple):
     def _stale(self, side: NDArray[np.int64], carrying: NDArray[np.bool_]) -> list[int]:
         """Keep-alives before any other byte of their side: one byte that is acknowledged already."""
         rows = self.rows
-        at = np.flatnonzero(carrying)[::-1]
+        at = hits(carrying)[::-1]
         first = np.full(self.sides, -1)
         first[side[at]] = at
         first = first[first >= 0]
@@ -202,7 +203,7 @@ class Kept(NamedTuple):
         self, side: NDArray[np.int64], start: NDArray[np.int64]
     ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Of each side's first FIN: the offset it stands at, and its row; _UNSET without one."""
-        at = np.flatnonzero((self.rows.flags & _FIN) != 0)[::-1]
+        at = hits((self.rows.flags & _FIN) != 0)[::-1]
         fin, row = np.full(self.sides, _UNSET), np.full(self.sides, _UNSET)
         fin[side[at]] = (self.offset + self.rows.length)[at] - start[side[at]]
         row[side[at]] = at

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import gather, hits
 from analyzer.capture.table import HEAD, SegmentTable
 from analyzer.errors import Error
 from analyzer.tcp.arena import gathered
@@ -77,12 +77,12 @@ class Excerpter:
     def add(self, segments: SegmentTable, chunk: int, at: int) -> None:
         """Take what matters of a chunk. chunk: bytes of it, which begin at a place of the file; behind: others."""
         smb = self._port[segments.src_port] | self._port[segments.dst_port]
-        rows = np.flatnonzero(smb | self._turning(segments))
+        rows = hits(smb | self._turning(segments))
         if not len(rows):
             return
         place = segments.payload[rows] + at
         heads = np.zeros((len(rows), HEAD), np.uint8)
-        carrying = np.flatnonzero(smb[rows] & (segments.present[rows] > 0))
+        carrying = hits(smb[rows] & (segments.present[rows] > 0))
         found = gather(segments.data, segments.payload[rows[carrying]], np.dtype(f"V{HEAD}"))
         heads.view(f"V{HEAD}")[carrying, 0] = found
         rest = segments.data[chunk:].tobytes() if len(segments.data) > chunk else b""
@@ -129,10 +129,10 @@ class Excerpter:
         opened[flow[syn & (flow >= 0)]] = True
         opened_row = opened[flow] & (flow >= 0)
         turning: NDArray[np.bool_] = ~plain | syn
-        fresh = np.flatnonzero(plain & ~opened_row & ((self._seen[flow] & kind) == 0))
+        fresh = hits(plain & ~opened_row & ((self._seen[flow] & kind) == 0))
         turning[fresh] = True
         np.bitwise_or.at(self._seen, flow[fresh], kind[fresh])
-        story = np.flatnonzero(opened_row)
+        story = hits(opened_row)
         if len(story):
             story = story[np.argsort(flow[story], kind="stable")]
             sort[odd] = _ODD
@@ -173,7 +173,7 @@ class _Payloads:
     def fetch(self, rows: NDArray[np.int64], size: NDArray[np.int64]) -> tuple[bytearray, NDArray[np.int64]]:
         """Bytes that hold the first so many bytes of each row's payload, and where these begin in them."""
         place = self._place[rows]
-        filed = np.flatnonzero(place >= 0)
+        filed = hits(place >= 0)
         found, moved = gathered(place[filed], size[filed], _NEAR, self._read)
         begin = len(found) - 1 - place
         begin[filed] = moved

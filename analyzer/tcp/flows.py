@@ -18,7 +18,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import distinct
+from analyzer.capture.gather import distinct, hits
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.pairs import PairTable, grown
@@ -83,7 +83,7 @@ class FlowTable:
             flags=segments.flags * ~short if len(segments.unnumbered) else segments.flags,
             counts=sized(segments),
         )
-        numbered = np.flatnonzero(flow >= 0)
+        numbered = hits(flow >= 0)
         if len(numbered) == len(flow):
             return self._assign(rows, known)
         part = self._assign(rows.take(numbered), known)
@@ -116,13 +116,13 @@ class FlowTable:
         else:
             flow = np.full(segments.rows, _NONE, np.int64)
             flow[adding] = self._pairs.number(lower[adding], upper[adding], self._max_flows)
-            quoting = np.flatnonzero(addressed & short)
+            quoting = hits(addressed & short)
             flow[quoting] = self._pairs.find(lower[quoting], upper[quoting])
             # Found, but perhaps only because of a later row of this chunk.
-            first = _first_rows(flow, np.flatnonzero(adding & (flow >= before)), before, len(self._pairs))
+            first = _first_rows(flow, hits(adding & (flow >= before)), before, len(self._pairs))
             fresh = quoting[flow[quoting] >= before]
             flow[fresh[first[flow[fresh] - before] > fresh]] = _NONE
-        refused = np.flatnonzero((flow < 0) & ~short)
+        refused = hits((flow < 0) & ~short)
         if refused.size:
             self._first_unnumbered = self._first_unnumbered or int(segments.frame[refused[0]])
             self._unnumbered += len(refused)
@@ -152,10 +152,10 @@ class FlowTable:
         flow, direction = rows.flow, rows.direction
         slot = 2 * flow + direction
         newly = self._set_bases(rows, slot)
-        first = _first_rows(flow, np.flatnonzero(flow >= before), before, len(self._pairs))
+        first = _first_rows(flow, hits(flow >= before), before, len(self._pairs))
         self._opener[before : len(self._pairs)] = direction[first]
         # Within the chunk a base only changes in flows where one of these SYNs stands.
-        odd = np.flatnonzero(rows.flags & _SYN)
+        odd = hits(rows.flags & _SYN)
         odd = odd[self._known[slot[odd]] & (rows.seq[odd] != self._base[slot[odd]])]
         if len(odd):
             reused = np.zeros(len(self._pairs), np.bool_)
@@ -174,13 +174,13 @@ class FlowTable:
 
     def _set_bases(self, rows: Rows, slot: NDArray[np.int64]) -> NDArray[np.int64]:
         """Give each side without a base the one its first row here tells. Returns the sides set."""
-        lacking = np.flatnonzero(~(self._known[slot] & self._known[slot ^ 1]))
+        lacking = hits(~(self._known[slot] & self._known[slot ^ 1]))
         if len(lacking) < len(slot):
             rows, slot = rows.take(lacking), slot[lacking]
         acks = rows.counts & ((rows.flags & _ACK) != 0)
         side = np.stack((slot, slot ^ 1), axis=1).ravel()
         telling = np.stack((rows.counts, acks), axis=1).ravel() & ~self._known[side]
-        at = np.flatnonzero(telling)[::-1]       # backwards: of several values the first one stays
+        at = hits(telling)[::-1]       # backwards: of several values the first one stays
         row = at >> 1
         own = rows.seq[row] - ((rows.flags[row] & _SYN) == 0).astype(np.uint32)
         self._base[side[at]] = np.where(at & 1, rows.ack[row] - np.uint32(1), own)
@@ -191,12 +191,12 @@ class FlowTable:
         self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.bool_]
     ) -> Assignment:
         """The same where in the flows `reused` a SYN comes that does not fit: these row by row."""
-        story = np.flatnonzero(reused[rows.flow])
+        story = hits(reused[rows.flow])
         story = story[np.argsort(rows.flow[story], kind="stable")]
         turns = turning_rows(rows, story)
         turning = story[turns]
         found = walk(rows, turning, Sides(self._opener, self._base, self._known), before)
-        began = before + np.flatnonzero(~reused[before:])
+        began = before + hits(~reused[before:])
         origins = found.origin[found.origin >= 0]
         creating = distinct(np.concatenate((first[began - before], origins)))
         self._stream[began] = self.streams + np.searchsorted(creating, first[began - before])

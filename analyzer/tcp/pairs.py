@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
+
 _EMPTY = -1
 _FIRST_SLOTS = 1 << 10
 _FIRST_ROOM = 1 << 9
@@ -61,7 +63,7 @@ class PairTable:
             self._grow(self._count + len(first))
             return self._walk(first, second, add=True)
         found = self.find(first, second)
-        missing = np.flatnonzero(found < 0)
+        missing = hits(found < 0)
         if missing.size and self._count < limit:
             # Only the earliest new pairs get a number: then chunks of any size number the same ones.
             firsts: dict[tuple[int, int], int] = {}
@@ -118,7 +120,7 @@ class PairTable:
             number = slots[at]
             taken = number >= 0
             if add and not taken.all():
-                free = np.flatnonzero(~taken)
+                free = hits(~taken)
                 self._claim(at[free], one[free], two[free])
                 number = slots[at]
                 taken = number >= 0
@@ -128,7 +130,7 @@ class PairTable:
                     return number.astype(np.int64)
                 rows = np.arange(len(at))
             found[rows[same]] = number[same]
-            onward = np.flatnonzero(taken & ~same)
+            onward = hits(taken & ~same)
             rows, at = rows[onward], (at[onward] + 1) & last
             one, two = first[rows], second[rows]
         return found
@@ -140,7 +142,7 @@ class PairTable:
         slots = self._slots
         claim = np.arange(len(at), dtype=np.int32)
         slots[at] = claim
-        owner = np.flatnonzero(slots[at] == claim)
+        owner = hits(slots[at] == claim)
         numbers = np.arange(self._count, self._count + len(owner))
         slots[at[owner]] = numbers
         self._first[numbers] = first[owner]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from analyzer.capture.gather import hits
 from analyzer.tcp.connection import ByteStream, Gap, Run
 
 
@@ -181,7 +182,7 @@ def _paint(parts: Sequence[_Part]) -> _Runs:
             painted[at][first:last] = b"\1" * len(seen)
     runs = []
     for start, canvas, owner in zip(starts, canvases, owners, strict=True):
-        ends = np.append(np.flatnonzero(owner[1:] != owner[:-1]) + 1, len(owner))
+        ends = np.append(hits(owner[1:] != owner[:-1]) + 1, len(owner))
         brought = [parts[i] for i in owner[ends - 1].tolist()]
         runs.append(
             Run(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.gather import gather
+from analyzer.capture.gather import gather, hits
 from analyzer.capture.table import HEAD, SegmentTable
 from analyzer.tcp.batch import WINDOWS
 from analyzer.tcp.pairs import grown
@@ -69,7 +69,7 @@ def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray
     found = np.zeros(len(rows), np.bool_)
     at, start = _like_messages(segments, rows, 4 + 4 + 1, 0xFE)
     head = gather(segments.data, start, _MESSAGE)
-    which = np.flatnonzero(head["signature"] == _SMB)
+    which = hits(head["signature"] == _SMB)
     if not len(which):
         return found
     at, head = at[which], head[which]
@@ -97,7 +97,7 @@ def starts_unread(
         head["command"] == _WRITE,
     )
     hidden = (head["protocol"] == 0xFD) | (head["protocol"] == 0xFC)
-    which = np.flatnonzero((head["signature"] == _SMB) & (moves | hidden))
+    which = hits((head["signature"] == _SMB) & (moves | hidden))
     return at[which], head["length"][which].astype(np.int64) + 4
 
 
@@ -112,13 +112,13 @@ def _like_messages(
     start = segments.payload[rows[at]]
     for offset, low, high in ((0, 0, 0), (4, least, 0xFF)):
         byte = segments.data[start + offset]
-        which = np.flatnonzero((byte >= low) & (byte <= high))
+        which = hits((byte >= low) & (byte <= high))
         at, start = at[which], start[which]
     return at, start
 
 
 def _reaching(segments: SegmentTable, rows: NDArray[np.int64], size: int) -> NDArray[np.intp]:
-    return np.flatnonzero(payload_bytes(segments, rows) >= size)
+    return hits(payload_bytes(segments, rows) >= size)
 
 
 def _matches(data: NDArray[np.uint8], start: NDArray[np.int64], text: bytes) -> NDArray[np.bool_]:
@@ -172,7 +172,7 @@ class Recogniser:
         conn, side = owner
         state = self._state
         result = np.where(state[conn] == _IS_SMB, WINDOWS[0], 0)
-        pending = np.flatnonzero(state[conn] == _UNDECIDED)
+        pending = hits(state[conn] == _UNDECIDED)
         if not pending.size:
             return result
         syn = np.full(len(opened), _NEVER)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.arena import Arena
 
@@ -76,7 +77,7 @@ class RowStore:
         """
         present = payload_bytes(segments, rows) * payload
         kept = present * held
-        carrying = np.flatnonzero(kept)
+        carrying = hits(kept)
         size = kept[carrying]
         if segments.elsewhere is None:
             view, start = segments.data.data, segments.payload[rows[carrying]]
@@ -115,7 +116,7 @@ class RowStore:
     def fetch(self, numbers: NDArray[np.int64]) -> tuple[Rows, bytearray]:
         """Some of the rows, and what `at` of these points into."""
         rows = self.rows(numbers)
-        carrying = np.flatnonzero(in_arena(rows))
+        carrying = hits(in_arena(rows))
         arena, at = self.arena.fetch(rows.at[carrying].astype(np.int64), rows.present[carrying].astype(np.int64))
         rows.at[carrying] = at
         return rows, arena
@@ -130,7 +131,7 @@ class RowStore:
             block = block[wanted(_columns(block))]
             columns = _columns(block)
             sizes = in_arena(columns).astype(np.int64)
-            carrying = np.flatnonzero(sizes)
+            carrying = hits(sizes)
             used = len(self.arena)
             held, at = old.fetch(columns.at[carrying].astype(np.int64), sizes[carrying])
             newest = self.arena.newest

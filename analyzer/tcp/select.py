@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.assemble import Portion, portions
 from analyzer.tcp.bare import Bare, bare
@@ -108,7 +109,7 @@ class SegmentStore:
 
     def add(self, segments: SegmentTable, assigned: Assignment) -> None:
         """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
-        rows = np.flatnonzero(self._on_port(segments) & (assigned.stream >= 0))
+        rows = hits(self._on_port(segments) & (assigned.stream >= 0))
         if not rows.size:
             return
         entered = self.ends.count
@@ -164,7 +165,7 @@ class SegmentStore:
     def _keep(self, segments: SegmentTable, batch: Batch, reach: NDArray[np.int64]) -> None:
         """Put the rows that matter into the store, within every limit."""
         wanted, payload = self._wanted(segments, batch, reach)
-        chosen = np.flatnonzero(wanted)
+        chosen = hits(wanted)
         if not len(chosen):
             return
         batch, wanted, payload = batch.take(chosen), wanted[chosen], payload[chosen]
@@ -195,7 +196,7 @@ class SegmentStore:
             held &= wanted
         if self._full(wanted, size * held):
             self._stop(segments, batch, wanted, size * held)
-        at = np.flatnonzero(wanted)
+        at = hits(wanted)
         if not at.size:
             return
         rows = batch.rows[at]
@@ -212,7 +213,7 @@ class SegmentStore:
         payload = batch.data & near
         wanted = payload | (batch.control & (reach > 0))
         wanted |= batch.acks & near & (batch.acked >= -reach) & (batch.acked < reach)
-        far = np.flatnonzero(batch.data & ~payload & (reach == WINDOWS[0]))
+        far = hits(batch.data & ~payload & (reach == WINDOWS[0]))
         starts = far[starts_negotiate(segments, batch.rows[far])]
         if starts.size or self._renewed:
             late = self._late(segments, batch, ~payload, starts)
@@ -227,7 +228,7 @@ class SegmentStore:
         kept = []
         starting = set(starts.tolist())
         numbers = [*self._renewed, *batch.conn[starts].tolist()]
-        for at in np.flatnonzero(far & ~batch.control & np.isin(batch.conn, numbers)).tolist():
+        for at in hits(far & ~batch.control & np.isin(batch.conn, numbers)).tolist():
             row, conn, side = int(batch.rows[at]), int(batch.conn[at]), int(batch.side[at])
             seq, ack = int(segments.seq[row]), int(segments.ack[row])
             renewal = self._renewed.get(conn)
@@ -252,7 +253,7 @@ class SegmentStore:
         weight: NDArray[np.int64],
     ) -> NDArray[np.int64]:
         """Rows that take the total of their connection beyond the cap. Adds all weights to the totals."""
-        at = np.flatnonzero(concerned)
+        at = hits(concerned)
         np.add.at(totals, conn[at], weight[at])
         at = at[totals[conn[at]] > cap]
         if not at.size:
@@ -296,7 +297,7 @@ class SegmentStore:
         over = wanted & (size > 0) & ((payload > self._limits.payload) | self._payload_full)
         self._payload_full |= bool(over.any())
         for name, limit in (("payload", self._limits.payload), ("rows", self._limits.rows)):
-            at = np.flatnonzero(over)
+            at = hits(over)
             if at.size:
                 wanted[at] = False
                 self._cut[batch.conn[at]] = True

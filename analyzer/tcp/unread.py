@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.gather import hits
 from analyzer.capture.table import SegmentTable
 from analyzer.tcp.batch import Batch
 from analyzer.tcp.pairs import grown
@@ -33,7 +34,7 @@ class Unread:
         A segment that comes before the one its message begins in is not known to be one.
         """
         found = np.zeros(len(batch.rows), np.bool_)
-        at = np.flatnonzero(carrying)
+        at = hits(carrying)
         starts, sizes = starts_unread(segments, batch.rows[at])
         if not len(starts) and not len(self._begin):
             return found
@@ -48,11 +49,11 @@ class Unread:
         begin = batch.offset[at]
         end = begin + segments.length[batch.rows[at]]
         low, high = self._begin[key], self._end[key]
-        heads = _in_force(np.flatnonzero(until > end), key, (begin, end), (low, high), until)
+        heads = _in_force(hits(until > end), key, (begin, end), (low, high), until)
         newest = np.full(len(at) + 1, -1)                # head before each row
         newest[heads + 1] = heads
         newest = np.maximum.accumulate(newest)[:-1]
-        here = np.flatnonzero((newest >= 0) & (key[newest] == key))
+        here = hits((newest >= 0) & (key[newest] == key))
         low[here], high[here] = end[newest[here]], until[newest[here]]
         found[at] = (begin >= low) & (end <= high)
         self._begin[key[heads]] = end[heads]             # of several the last one stays
