@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analyzer.capture.headers import Decoder
-from analyzer.capture.ranges import divisible
 from analyzer.capture.reader import CaptureReader, CaptureSummary
 from analyzer.capture.source import Limits, Source, open_source
 from analyzer.errors import CaptureError
@@ -129,6 +128,8 @@ def _reading(  # noqa: PLR0917 - what reading a capture leaves, however it was r
 
 def _divided(name: str, path: str, settings: Settings, watch: Watch | None) -> Reading | None:
     """One large file, read by several processes; None where that is not possible or not worth it."""
+    from analyzer.capture.ranges import divisible
+
     large = divisible(path, settings.jobs)
     if large is None or settings.ports is None:
         return None

@@ -7,8 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from typing import BinaryIO, NamedTuple
 
-from analyzer.capture.pcap import is_pcap
-from analyzer.capture.pcapng import is_pcapng
+from analyzer.capture.pcap import is_pcap, is_pcapng
 from analyzer.capture.source import open_source
 from analyzer.errors import CaptureError, UsageError
 

@@ -26,6 +26,8 @@ _SEARCHED = 4096                     # bytes in which a lane's first record is l
 _FOLLOWING = 8                       # records that must look sound for the first to be taken for one
 _DAY = 86_400
 
+_BYTE_ORDERS = (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d")       # how a pcapng tells its own
+
 MAX_FRAME = 262_144
 """Wireshark's largest frame; a record that claims more is broken."""
 MAX_LARGE_FRAME = 128 << 20
@@ -54,6 +56,11 @@ _FORMS = {
 def is_pcap(head: bytes) -> bool:
     """Whether these first bytes are a classic pcap's."""
     return head[:4] in _FORMS
+
+
+def is_pcapng(head: bytes) -> bool:
+    """Whether these first bytes are a pcapng's section header. Here, for only who reads one needs what reads them."""
+    return head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in _BYTE_ORDERS
 
 
 def largest_frame(link_type: int) -> int:

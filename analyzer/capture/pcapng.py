@@ -17,8 +17,6 @@ from analyzer.capture.pcapng_interfaces import Interfaces, interfaces, nanosecon
 from analyzer.capture.pcapng_remarks import Remarks
 from analyzer.capture.table import Frames
 
-_MAGIC = (b"\x4d\x3c\x2b\x1a", b"\x1a\x2b\x3c\x4d")
-
 _INTERFACE, _PACKET, _SIMPLE, _NAMES, _STATISTICS, _ENHANCED = 1, 2, 3, 4, 5, 6
 _LEAST = ((SECTION_HEADER, 28), (_INTERFACE, 20), (_ENHANCED, 32), (_PACKET, 32), (_SIMPLE, 16))  # bytes of a whole block
 
@@ -31,11 +29,6 @@ _HEAD = np.dtype([
     ("original", "<u4"),
 ])
 _WORD = np.dtype([("value", "<u4")])
-
-
-def is_pcapng(head: bytes) -> bool:
-    """Whether these first bytes are a section header's."""
-    return head[:4] == b"\x0a\x0d\x0d\x0a" and head[8:12] in _MAGIC
 
 
 class _Rows(NamedTuple):

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from analyzer.capture.buffers import LEAST, Buffers
 from analyzer.capture.gather import distinct
-from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap
-from analyzer.capture.pcapng import PcapngWalker, is_pcapng
+from analyzer.capture.pcap import FILE_HEADER, PcapWalker, is_pcap, is_pcapng
 from analyzer.capture.source import Source
 from analyzer.capture.table import Cut, Frames, PacketTable
 from analyzer.errors import CaptureError
@@ -95,7 +94,7 @@ class CaptureReader:
 
     def _pieces(self, buffers: Buffers) -> Iterator[Piece]:
         walker = self._walker(buffers.data)
-        if isinstance(walker, PcapWalker | PcapngWalker):      # of the others one looks elsewhere in the file
+        if walker.format in ("pcap", "pcapng"):                # of the others one looks elsewhere in the file
             buffers.read_ahead()
         begin = walker.consumes                       # of what is not walked yet
         packets = snapped = 0
@@ -133,6 +132,8 @@ class CaptureReader:
         if is_pcap(head):
             return PcapWalker(head[:FILE_HEADER])
         if is_pcapng(head):
+            from analyzer.capture.pcapng import PcapngWalker
+
             return PcapngWalker()
         if head[:8] == b"snoop\0\0\0":
             from analyzer.capture.snoop import SnoopWalker

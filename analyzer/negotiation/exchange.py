@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from functools import partial
 from typing import NamedTuple
 
 from analyzer.smb.message import Message
@@ -15,6 +16,10 @@ class Placed(NamedTuple):
     from_client: bool
     frame: int               # frame.number of the frame that completes it
     time_ns: int
+
+
+make_placed = partial(tuple.__new__, Placed)
+"""The same from its members in a tuple, in half the time: there are many."""
 
 
 class State(enum.Enum):

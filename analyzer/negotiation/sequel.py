@@ -64,6 +64,18 @@ class Sequel(NamedTuple):
     went_on: bool                        # the client sent any SMB message after the NEGOTIATE
 
 
+def _steps(messages: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
+    """SESSION_SETUP and TREE_CONNECT among messages."""
+    setups: list[Placed] = []
+    trees: list[Placed] = []
+    for placed in messages:
+        if is_session_setup(placed.message):
+            setups.append(placed)
+        elif is_tree_connect(placed.message):
+            trees.append(placed)
+    return setups, trees
+
+
 def _final(placed: Placed) -> bool:
     return placed.message.status not in _INTERIM
 
@@ -165,10 +177,7 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
     after = [p for p in messages if p.frame >= negotiated]
     asked = [p for p in after if p.from_client and not p.message.response]
     told = [p for p in after if not p.from_client and p.message.response]
-    setups = [p for p in asked if is_session_setup(p.message)]
-    answers = [p for p in told if is_session_setup(p.message)]
-    trees = [p for p in asked if is_tree_connect(p.message)]
-    tree_answers = [p for p in told if is_tree_connect(p.message)]
+    (setups, trees), (answers, tree_answers) = _steps(asked), _steps(told)
     validations = [p for p in asked if isinstance(p.message.body, ValidateNegotiateRequest)]
     confirmed = validation_answers(p.message for p in after)
     validated = [p for place, p in enumerate(after) if place in confirmed and not p.from_client]

@@ -15,7 +15,7 @@ from analyzer.negotiation.coverage import (
     ending_of,
     handshake_of,
 )
-from analyzer.negotiation.exchange import Exchange, Placed, State
+from analyzer.negotiation.exchange import Exchange, Placed, State, make_placed
 from analyzer.negotiation.pairing import NO_DIALECT, is_negotiate, pair_exchanges
 from analyzer.negotiation.sequel import Sequel, sequel_of
 from analyzer.negotiation.stages import last_stage
@@ -268,7 +268,9 @@ def tell(
     ending = ending_of(connection, client, handshake)
     coverage = coverage_of(connection, client, handshake)
     # Of one side in the order of its stream, which a stable sort keeps in a frame; the client's come first.
-    placed = [Placed(message, side == client, frame, at) for side in (client, 1 - client) for message, frame, at in said[side]]
+    placed = [
+        make_placed((message, side == client, frame, at)) for side in (client, 1 - client) for message, frame, at in said[side]
+    ]
     placed.sort(key=itemgetter(2))
     negotiates = [p for p in placed if is_negotiate(p.message)]
     negotiated = negotiates[-1].frame if negotiates else 0
