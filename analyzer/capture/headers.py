@@ -35,7 +35,7 @@ from analyzer.capture.layers import (
     Segments,
 )
 from analyzer.capture.table import PacketTable, SegmentTable
-from analyzer.capture.usual import take_usual
+from analyzer.capture.usual import Usual
 
 _NESTED = 8                          # datagrams put together from fragments inside such datagrams
 
@@ -54,6 +54,7 @@ class Decoder:
         self.unknown_link_types: set[int] = set()
         self._reassembler = Reassembler()
         self._counter = Counter()
+        self._usual = Usual(_SORTS)
 
     def __getstate__(self) -> dict[str, Any]:
         # Peelers are functions and do not travel; a decoder that was sent decodes no further.
@@ -84,7 +85,7 @@ class Decoder:
                 np.full(table.rows, -1), np.zeros(table.rows, np.uint32),
             )
             if self._peelers is PEELERS and kinds == [ETHERNET - LINK]:
-                chunk.push(ETHERNET, take_usual(chunk, rows, _SORTS))
+                chunk.push(ETHERNET, self._usual.take(chunk, rows))
             else:
                 chunk.dispatch(LINK, table.link_type, rows)
             chunk.peel()

@@ -19,6 +19,7 @@ from analyzer.capture.layers import (
     IPV4_HEADER,
     IPV6,
     IPV6_HEADER,
+    SHORT,
     TCP_HEADER,
     TUNNEL,
     Chunk,
@@ -39,11 +40,12 @@ class _Form(NamedTuple):
     second, or with `datagram` instead of the latter's value, where UDP is in the place of TCP.
     """
 
-    record: np.dtype[Any]            # type, the Ethernet type; ip; tcp
+    record: np.dtype[Any]            # outer, of tagged ones the tag's type, and tci; type, the Ethernet type; ip; tcp
     words: np.dtype[Any]
     first: tuple[int, int]
     second: tuple[int, int]
     datagram: int
+    type: int                        # what stands behind the Ethernet addresses
     before: int                      # bytes from the frame's begin to IP
     size: int                        # and to the end of a TCP header without options
     v6: bool
@@ -51,49 +53,65 @@ class _Form(NamedTuple):
 
 def _form(before: int, *, v6: bool) -> _Form:
     kind, ip = (IPV6, IPV6_HEADER) if v6 else (IPV4, IPV4_HEADER)
-    record = np.dtype([("type", ">u2"), ("ip", ip), ("tcp", TCP_HEADER)])
+    tag = [("outer", ">u2"), ("tci", ">u2")] if before > _ETHERNET else []
+    record = np.dtype([*tag, ("type", ">u2"), ("ip", ip), ("tcp", TCP_HEADER)])
+    begin = before - _ETHERNET
     # Ethernet type, version, and for IPv4 the header length. Then for IPv4 flags but "don't fragment",
     # fragment offset, protocol; for IPv6 the next header.
     first = ("fffff000", f"{kind:04x}6000") if v6 else ("ffffff00", f"{kind:04x}4500")
     second = ("0000ff00", "00000600", "00001100") if v6 else ("3fff00ff", "00000006", "00000011")
     mask, value, mask2, tcp, udp = (int.from_bytes(bytes.fromhex(word), sys.byteorder) for word in (*first, *second))
     words = np.dtype({
-        "names": ["first", "second"], "formats": ["u4", "u4"], "offsets": [0, 2 + (4 if v6 else 6)],
+        "names": ["first", "second"], "formats": ["u4", "u4"], "offsets": [begin, begin + 2 + (4 if v6 else 6)],
         "itemsize": record.itemsize,
     })
-    return _Form(record, words, (mask, value), (mask2, tcp), udp, before, before + ip.itemsize + _TCP, v6)
+    outer = kind if before == _ETHERNET else _TAGGED
+    return _Form(record, words, (mask, value), (mask2, tcp), udp, outer, before, before + ip.itemsize + _TCP, v6)
 
 
-_FORM4, _FORM6 = (_form(_ETHERNET, v6=v6) for v6 in (False, True))
-_TAGGED4, _TAGGED6 = (_form(_ETHERNET + _TAG, v6=v6) for v6 in (False, True))
+_FORMS = tuple(_form(before, v6=v6) for before in (_ETHERNET, _ETHERNET + _TAG) for v6 in (False, True))
+_FORM4 = _FORMS[0]
 
 
-def take_usual(chunk: Chunk, rows: Rows, sorts: NDArray[np.uint8]) -> Rows:
-    """Put what usual frames hold into the chunk; the frames that are still to be peeled.
+class Usual:
+    """Takes usual frames, chunk after chunk; those of the kind that was most frequent in the last one at once.
 
-    rows: every frame of a chunk, in order, all Ethernet and without a mark. sorts: by UDP port, COUNTED and TUNNEL.
+    sorts: by UDP port, COUNTED and TUNNEL.
     """
-    left = np.ones(len(rows.row), np.bool_)
-    room = np.minimum(rows.end, rows.have) - rows.at
-    whole = room >= _FORM4.size
-    which = None if whole.all() else hits(whole)
-    header = _headers(chunk, rows.at if which is None else rows.at[which], _FORM4)
-    _take(chunk, rows, which, header, _FORM4, sorts, left)
-    rest = hits(left if which is None else left[which])
-    kind = header["type"][rest]
-    for number, forms in ((IPV6, (_FORM6,)), (_TAGGED, (_TAGGED4, _TAGGED6))):
-        other = rest[kind == number]
-        if len(other):
-            other = other if which is None else which[other]
-            for form in forms:
-                fitting = other[room[other] >= form.size]
-                _take(chunk, rows, fitting, _headers(chunk, rows.at[fitting], form), form, sorts, left)
-    return rows.where(left)
+
+    def __init__(self, sorts: NDArray[np.uint8]) -> None:
+        self._sorts = sorts
+        self._first = _FORM4
+
+    def take(self, chunk: Chunk, rows: Rows) -> Rows:
+        """Put what usual frames hold into the chunk; the frames that are still to be peeled.
+
+        rows: every frame of a chunk, in order, all Ethernet and without a mark.
+        """
+        left = np.ones(len(rows.row), np.bool_)
+        room = np.minimum(rows.end, rows.have) - rows.at
+        first = self._first
+        whole = room >= first.size
+        which = None if whole.all() else hits(whole)
+        at = rows.at if which is None else rows.at[which]
+        _take(chunk, rows, which, _headers(chunk, at, first), first, self._sorts, left)
+        rest = hits(left)
+        most = len(left) - len(rest)
+        kind = chunk.gather(rows.at[rest] + _ETHERNET - 2, SHORT)["value"]
+        for form in _FORMS:
+            other = rest[kind == form.type] if form is not first else rest[:0]
+            other = other[left[other] & (room[other] >= form.size)]
+            if len(other):
+                _take(chunk, rows, other, _headers(chunk, rows.at[other], form), form, self._sorts, left)
+                taken = len(other) - int(np.count_nonzero(left[other]))
+                if taken > most:
+                    self._first, most = form, taken
+        return rows.where(left)
 
 
 def _headers(chunk: Chunk, at: NDArray[np.int64], form: _Form) -> NDArray[Any]:
-    """The headers of frames that begin at these places, from the Ethernet type on."""
-    return gather(chunk.data[form.before - 2 :], at, form.record)
+    """The headers of frames that begin at these places, from behind the Ethernet addresses on."""
+    return gather(chunk.data[_ETHERNET - 2 :], at, form.record)
 
 
 def _take(  # noqa: PLR0917 - one step of the above, on its variables
@@ -111,6 +129,8 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     """
     words = header.view(form.words)
     sound = words["first"] & form.first[0] == form.first[1]
+    if form.type == _TAGGED:
+        sound &= header["outer"] == _TAGGED
     second = words["second"] & form.second[0]
     # A length that leaves no room for TCP, zero among them, has meanings of its own.
     length = header["ip"]["payload" if form.v6 else "total"].astype(np.int64)

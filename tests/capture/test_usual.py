@@ -5,9 +5,11 @@ from __future__ import annotations
 import struct
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from analyzer.capture import usual
 from analyzer.capture.headers import PEELERS, Decoder
 from analyzer.capture.table import SegmentTable
 from tests.capture import making
@@ -23,6 +25,15 @@ def _tagged(frame: bytes) -> bytes:
 
 def _vxlan(frame: bytes) -> bytes:
     return ethernet(ip4(udp(b"\x08\0\0\0\0\0\5\0" + frame), protocol=17))
+
+
+def _as_if_tagged() -> bytes:
+    """A frame that is not tagged and holds, where IPv4 stands behind a tag, what looks like it."""
+    frame = bytearray(ethernet(ip4(tcp(bytes(2008)))))
+    frame[16:22] = bytes.fromhex("080045004000")         # length, identification, flags
+    frame[24:26] = bytes(2)
+    frame[27] = 6
+    return bytes(frame)
 
 
 _UDP = [udp(QUIC, dport=443), udp(QUIC, sport=443, dport=9), udp(bytes(40), dport=4791), udp(b"a", dport=53),
@@ -42,6 +53,7 @@ _FRAMES = [
     ethernet(ip4(b"\3\1" + bytes(6) + ip4(tcp()), protocol=1)),
     ethernet(bytes(50), 0x0806),
     ethernet(bytes(50), 60),
+    _as_if_tagged(),
 ]
 _FRAMES += [*map(_tagged, _FRAMES), *map(_vxlan, _FRAMES), _tagged(_tagged(_FRAMES[0]))]
 
@@ -61,15 +73,30 @@ def _columns(table: SegmentTable) -> list[object]:
     return [value.tolist() if isinstance(value, np.ndarray) else value for value in table[1:]]
 
 
-@settings(max_examples=400)
+@pytest.mark.parametrize("first", usual._FORMS)
+@settings(max_examples=150)
 @given(st.lists(_frame, min_size=1, max_size=12))
-def test_it_is_what_peeling_finds(drawn: list[tuple[bytes, list[tuple[int, int]], int | None, int]]) -> None:
+def test_it_is_what_peeling_finds(
+    first: usual._Form, drawn: list[tuple[bytes, list[tuple[int, int]], int | None, int]]
+) -> None:
+    """Whatever frames came before."""
     tables, _ = making.read(making.pcap([_made(*one) for one in drawn]))
-    quick, slow = Decoder(), Decoder(dict(PEELERS))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(usual, "_FORM4", first)
+        quick, slow = Decoder(), Decoder(dict(PEELERS))
     for table in tables:
         assert _columns(quick.decode(table)) == _columns(slow.decode(table))
     assert quick.census == slow.census
     assert quick.fragments_dropped == slow.fragments_dropped
+
+
+def test_what_was_most_frequent_comes_first() -> None:
+    decoder = Decoder()
+    tagged = _tagged(ethernet(ip6(tcp(SMB)), 0x86DD))
+    for frames, form in (([tagged, tagged, _FRAMES[0]], 3), ([_FRAMES[0]], 0), ([_as_if_tagged()], 0)):
+        (table,), _ = making.read(making.pcap(frames))
+        decoder.decode(table)
+        assert decoder._usual._first is usual._FORMS[form]
 
 
 def test_all_of_the_usual_frames_are_found() -> None:
