@@ -24,8 +24,8 @@ MAX_BLOCK = 32 + MAX_LARGE_FRAME + (128 << 10)
 """The largest block that is waited for: a D-Bus frame with 128 KiB of options, as in Wireshark."""
 MAX_INTERFACES = 65_536                  # of one section: a 16-bit identifier in the old packet block
 
-_HEAD = np.dtype([
-    ("type", "<u4"), ("total", "<u4"), ("third", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
+_HEAD = np.dtype([                   # the last word of the block before, and the first ones of a block
+    ("before", "<u4"), ("type", "<u4"), ("total", "<u4"), ("third", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
     ("original", "<u4"),
 ])
 _WORD = np.dtype([("value", "<u4")])
@@ -39,7 +39,7 @@ class _Rows(NamedTuple):
     kind: NDArray[np.uint32]
     total: NDArray[np.int64]
     big: NDArray[np.bool_]               # the byte order
-    head: NDArray[Any]                   # the first 28 bytes as they are written
+    head: NDArray[Any]                   # _HEAD, as it is written
 
     def take(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> _Rows:
         """Some of them."""
@@ -157,10 +157,20 @@ class PcapngWalker:
         self._section += int(np.count_nonzero(rows.kind == SECTION_HEADER))
 
 
+def _heads(chunk: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[Any]:
+    """_HEAD of blocks, of which the first one begins the chunk."""
+    head = gather(chunk, np.maximum(at - 4, 0), _HEAD)
+    if len(at):
+        first = chunk[: _HEAD.itemsize - 4]
+        row = head[:1].view(np.uint8)
+        row[:4], row[4 : 4 + len(first)], row[4 + len(first) :] = 0, first, 0
+    return head
+
+
 def _sound(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> tuple[_Rows, _Stop]:
     """The blocks of a chunk up to the first that is not whole or whose lengths are wrong."""
     at, order = blocks(chunk, big=big, turns=turns)
-    head = gather(chunk, at, _HEAD)
+    head = _heads(chunk, at)
     kind = _native(head["type"], order)
     total = _native(head["total"], order).astype(np.int64)
     # A total length that is no multiple of four: read as if it were rounded up.
@@ -176,7 +186,9 @@ def _sound(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> tuple[_Rows, 
             least[kind == one] = size
     impossible = (length < least) | (length > MAX_BLOCK)
     whole = rows.end <= len(chunk)
-    trailer = _native(gather(chunk, np.maximum(rows.end - 4, 0), _WORD)["value"], order)
+    # Each block ends where the next begins, and what is written there was fetched with that one.
+    last = gather(chunk, np.maximum(rows.end[-1:] - 4, 0), _WORD)["value"]
+    trailer = _native(np.concatenate([head["before"][1:], last]), order)
     differ = (trailer != total) & (trailer != length)
     bad = impossible | ~whole | differ
     if sections.any():
