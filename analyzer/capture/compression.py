@@ -16,7 +16,7 @@ Fill = Callable[[memoryview], int]
 
 PIECE = 1 << 20                  # bytes of a piece, for lz4 as whole blocks make them; after each a thread waits its turn
 _ZSTD_PIECE = 2 << 20
-_READ = 2 << 20
+_READ = 4 << 20
 _CAREFUL = 64                    # compressed bytes given at a time where every byte of output counts
 _ZSTD_BLOCK = 128 << 10          # RFC 8878 3.1.1.2: Block_Maximum_Size never exceeds 128 KiB
 _LZ4_BLOCK = {4: 64 << 10, 5: 256 << 10, 6: 1 << 20, 7: 4 << 20}   # lz4 frame format, BD byte
@@ -123,7 +123,7 @@ class _Stored:
         if size > room:
             room = 2 * size
         view = self._view if room == len(self._view) else memoryview(bytearray(room))
-        view[:left] = bytes(self._view[self._at:self._end])
+        view[:left] = self._view[self._at:self._end]     # which may overlap
         self._before += self._at
         self._view, self._at, self._end = view, 0, left
         while self._end < size:

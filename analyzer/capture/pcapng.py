@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from analyzer.capture.gather import gather, hits
 from analyzer.capture.pcap import MAX_FRAME, MAX_LARGE_FRAME, largest_frame
-from analyzer.capture.pcapng_chain import MAGIC, SECTION_HEADER, blocks
+from analyzer.capture.pcapng_chain import MAGIC, SECTION_HEADER, blocks, heads
 from analyzer.capture.pcapng_interfaces import Interfaces, interfaces, nanoseconds, undeclared
 from analyzer.capture.pcapng_remarks import Remarks
 from analyzer.capture.table import Frames
@@ -24,10 +24,6 @@ MAX_BLOCK = 32 + MAX_LARGE_FRAME + (128 << 10)
 """The largest block that is waited for: a D-Bus frame with 128 KiB of options, as in Wireshark."""
 MAX_INTERFACES = 65_536                  # of one section: a 16-bit identifier in the old packet block
 
-_HEAD = np.dtype([                   # the last word of the block before, and the first ones of a block
-    ("before", "<u4"), ("type", "<u4"), ("total", "<u4"), ("third", "<u4"), ("high", "<u4"), ("low", "<u4"), ("captured", "<u4"),
-    ("original", "<u4"),
-])
 _WORD = np.dtype([("value", "<u4")])
 
 
@@ -39,7 +35,7 @@ class _Rows(NamedTuple):
     kind: NDArray[np.uint32]
     total: NDArray[np.int64]
     big: NDArray[np.bool_]               # the byte order
-    head: NDArray[Any]                   # _HEAD, as it is written
+    head: NDArray[Any]                   # HEAD, as it is written
 
     def take(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> _Rows:
         """Some of them."""
@@ -157,20 +153,10 @@ class PcapngWalker:
         self._section += int(np.count_nonzero(rows.kind == SECTION_HEADER))
 
 
-def _heads(chunk: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[Any]:
-    """_HEAD of blocks, of which the first one begins the chunk."""
-    head = gather(chunk, np.maximum(at - 4, 0), _HEAD)
-    if len(at):
-        first = chunk[: _HEAD.itemsize - 4]
-        row = head[:1].view(np.uint8)
-        row[:4], row[4 : 4 + len(first)], row[4 + len(first) :] = 0, first, 0
-    return head
-
-
 def _sound(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> tuple[_Rows, _Stop]:
     """The blocks of a chunk up to the first that is not whole or whose lengths are wrong."""
-    at, order = blocks(chunk, big=big, turns=turns)
-    head = _heads(chunk, at)
+    at, order, known = blocks(chunk, big=big, turns=turns)
+    head = heads(chunk, at) if known is None else known
     kind = _native(head["type"], order)
     total = _native(head["total"], order).astype(np.int64)
     # A total length that is no multiple of four: read as if it were rounded up.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +33,12 @@ _SEARCHED = 4096                         # bytes in which a lane's first block i
 _TRIES = 64                              # places in them that look like one at first sight
 
 _MAGIC = {b"\x4d\x3c\x2b\x1a": False, b"\x1a\x2b\x3c\x4d": True}
-_SIZES = tuple(                          # of a block in each byte order; a magic is read as a word of this order
-    np.dtype([("kind", f"{order}u4"), ("size", f"{order}u4"), ("magic", f"{order}u4")]) for order in "<>"
+_SIZES = tuple(                          # of a block in each byte order, of which the least has 12 bytes
+    np.dtype({"names": ["size"], "formats": [f"{order}u4"], "offsets": [4], "itemsize": 12}) for order in "<>"
 )
+HEAD = np.dtype([(name, "<u4") for name in ("before", "type", "total", "third", "high", "low", "captured", "original")])
+"""The last word of the block before, and the first 28 bytes of a block."""
+_ORDERED = (HEAD, HEAD.newbyteorder(">"))
 _HEADS = (struct.Struct("<II").unpack_from, struct.Struct(">II").unpack_from)
 
 
@@ -43,11 +46,12 @@ class Blocks(NamedTuple):
     """Blocks of which at least 12 bytes are in the chunk, in order.
 
     at: where each begins, in bytes; big: whether it is read as big-endian. Up to the first block that is
-    wrong this is the chain; what comes after it is not.
+    wrong this is the chain; what comes after it is not. head: HEAD of each, as it is written, where it was fetched.
     """
 
     at: NDArray[np.int64]
     big: NDArray[np.bool_]
+    head: NDArray[Any] | None = None
 
 
 class _Lanes(NamedTuple):
@@ -124,13 +128,24 @@ def _in_one_order(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
         return _block_near(chunk, target, lanes.mark, big=big)
 
     at = walk_in_lanes(chunk, starts, 0, _SIZES[big], chain, near)
-    head = gather(chunk, at, _SIZES[big])
+    head = heads(chunk, at)
+    known = head.view(_ORDERED[big])
     # Such a block leads elsewhere than its length says.
-    if ((head["size"] < 12) | (head["size"] & 3 != 0)).any():
+    if ((known["total"] < 12) | (known["total"] & 3 != 0)).any():
         return None
-    if ((head["kind"] == SECTION_HEADER) & (head["magic"] == OTHER_MAGIC)).any():
+    if ((known["type"] == SECTION_HEADER) & (known["third"] == OTHER_MAGIC)).any():
         return None
-    return Blocks(at, np.full(len(at), big))
+    return Blocks(at, np.full(len(at), big), head)
+
+
+def heads(chunk: NDArray[np.uint8], at: NDArray[np.int64]) -> NDArray[Any]:
+    """HEAD of blocks, of which the first one begins the chunk; zero for what is not there."""
+    found = gather(chunk, np.maximum(at - 4, 0), HEAD)
+    if len(at):
+        first = chunk[: HEAD.itemsize - 4]
+        row = found[:1].view(np.uint8)
+        row[:4], row[4 : 4 + len(first)], row[4 + len(first) :] = 0, first, 0
+    return found
 
 
 def _side_by_side(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
