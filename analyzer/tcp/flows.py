@@ -137,12 +137,13 @@ class FlowTable:
         """One word for each sender and receiver: address and port; IPv6 addresses by their number."""
         source, target, v6 = segments.src_low, segments.dst_low, segments.v6
         if v6.any():
-            high = np.stack((segments.src_high[v6], segments.dst_high[v6]), axis=1).ravel()
-            low = np.stack((segments.src_low[v6], segments.dst_low[v6]), axis=1).ravel()
+            six = slice(None) if v6.all() else v6
+            high = _in_turn(segments.src_high[six], segments.dst_high[six])
+            low = _in_turn(source[six], target[six])
             number = self._addresses.number(high, low, 2 * self._max_flows)
             word = np.where(number < 0, _NOWHERE, number.astype(np.uint64) | np.uint64(1 << 47))
             source, target = source.copy(), target.copy()
-            source[v6], target[v6] = word[::2], word[1::2]
+            source[six], target[six] = word[::2], word[1::2]
             return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port)
         shift = np.uint64(16)
         return (source << shift) | segments.src_port, (target << shift) | segments.dst_port
@@ -241,6 +242,13 @@ def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, en
     first = np.zeros(end - start, np.int64)
     first[flow[rows[::-1]] - start] = rows[::-1]
     return first
+
+
+def _in_turn(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """One of each in turn."""
+    both = np.empty(2 * len(first), np.uint64)
+    both[::2], both[1::2] = first, second
+    return both
 
 
 def _endpoint(address: NDArray[np.uint64], port: NDArray[np.uint16]) -> NDArray[np.uint64]:
