@@ -162,7 +162,14 @@ def _refuse_mistyped(word: str) -> None:
 
 
 def _prepare_streams() -> None:
-    """The same bytes in every locale: UTF-8 and LF; on a terminal what it cannot show becomes an escape."""
+    """The same bytes in every locale: UTF-8 and LF; on a terminal what it cannot show becomes an escape.
+
+    Where there is no such stream, because it was closed or the system gives none, what is said goes nowhere.
+    """
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 (for as long as the process lives)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is None:

@@ -202,6 +202,18 @@ def test_every_report_of_one_run(samples: Path, tmp_path: Path, capsys: pytest.C
     assert len((tmp_path / "b.csv").read_text(encoding="utf-8-sig").splitlines()) == 2
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell closes the streams")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_streams_that_are_closed_take_nothing_and_spoil_nothing(closed: str, samples: Path, tmp_path: Path) -> None:
+    report = tmp_path / "a.json"
+    words = [*PROGRAM, str(samples / FAILED), "--fail-on", "error", "-o", str(report)]
+    ran = subprocess.run(["sh", "-c", f'exec "$@" {closed}', "sh", *words], check=False, capture_output=True)
+    assert (ran.returncode, ran.stderr) == (exits.FOUND, b"")
+    assert ran.stdout.startswith(str(samples / FAILED).encode()) == (">&-" not in closed.replace("2>&-", ""))
+    (capture,) = json.loads(report.read_text())["captures"]
+    assert [one["causes"] for one in capture["connections"]] == [["no-common-dialect"]]
+
+
 def test_what_is_there_beside_the_connections(samples: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "note (smb-over-quic): QUIC on UDP 443" in Ran(capsys, samples / "smb-over-quic.pcap").out
 
