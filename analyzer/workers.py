@@ -180,7 +180,7 @@ def _live(pipe: Connection, does: bytes) -> None:
     """What every process does, and then its own. does: serve and args of Process, pickled."""
     # An interrupt from the keyboard reaches every process; the parent decides.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    gc.set_threshold(100_000, 20, 20)                     # as in the main process
+    gc.set_threshold(500_000, 20, 20)                     # as in the main process
     Thread(target=_end_with_parent, daemon=True).start()
     serve, args = ForkingPickler.loads(does)
     serve(pipe, *args)

@@ -64,7 +64,7 @@ class Sequel(NamedTuple):
     went_on: bool                        # the client sent any SMB message after the NEGOTIATE
 
 
-def _steps(messages: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
+def _setups_and_trees(messages: Sequence[Placed]) -> tuple[list[Placed], list[Placed]]:
     """SESSION_SETUP and TREE_CONNECT among messages."""
     setups: list[Placed] = []
     trees: list[Placed] = []
@@ -177,7 +177,7 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
     after = [p for p in messages if p.frame >= negotiated]
     asked = [p for p in after if p.from_client and not p.message.response]
     told = [p for p in after if not p.from_client and p.message.response]
-    (setups, trees), (answers, tree_answers) = _steps(asked), _steps(told)
+    (setups, trees), (answers, tree_answers) = _setups_and_trees(asked), _setups_and_trees(told)
     validations = [p for p in asked if isinstance(p.message.body, ValidateNegotiateRequest)]
     confirmed = validation_answers(p.message for p in after)
     validated = [p for place, p in enumerate(after) if place in confirmed and not p.from_client]
