@@ -13,7 +13,7 @@ from analyzer.capture.table import SegmentTable
 
 SMB_PORTS = (139, 445)
 IWARP = 5445                         # TCP port
-_FOLD = 1 << 16                      # port numbers collected before they are counted
+_FOLD = 1 << 18                      # port numbers collected before they are counted
 
 _SMB = np.dtype({
     # A NetBIOS session header, then the signature; the flags that mark an answer are byte 9 of an
@@ -125,8 +125,8 @@ class Counter:
                 long = quic[(header["first"] & 0xC0 == 0xC0) & (header["version"] != 0)]
                 quic_frames.append(rows.row[long] + first_frame)
                 toward = destination[long] == QUIC
-                full = len(self._quic_hosts) >= HOSTS
-                for index in () if full else long[_firsts(chunk, rows.ip[long], toward)].tolist():
+                looked_at = len(long) and len(self._quic_hosts) < HOSTS
+                for index in long[_firsts(chunk, rows.ip[long], toward)].tolist() if looked_at else ():
                     ends = _addresses(chunk, int(rows.ip[index]))
                     ends = ends if destination[index] == QUIC else ends[::-1]
                     hosts.append((int(rows.row[index]) + first_frame, ends))

@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 
 from analyzer.capture.gather import hits
 
-STEPS = 112
+STEPS = 152
 """Records that lanes walk before those that have not arrived are divided further."""
-LATER_STEPS = 48
+LATER_STEPS = 64
 """The same of those: most have little left."""
 LEAST = 12
 """Bytes of a record; lanes that came less far for each are stuck and not divided."""

@@ -18,7 +18,7 @@ FILE_HEADER = 24
 
 _LANED = 1 << 20                     # chunks from this size on are walked in lanes
 _SAMPLE = 1 << 15                    # bytes that tell how large records are
-_LANE_RECORDS = 100
+_LANE_RECORDS = 140
 _FEWEST_LANES = 24                   # below, an array operation costs more than it saves
 _TRIES = 32                          # places in them that look like one at first sight
 _SEARCHED = 4096                     # bytes in which a lane's first record is looked for

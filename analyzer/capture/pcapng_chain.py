@@ -8,6 +8,7 @@ too large out of the chunk, and whoever looks at the blocks finds the first that
 
 from __future__ import annotations
 
+import re
 import struct
 from collections import Counter
 from typing import Any, NamedTuple
@@ -16,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analyzer.capture.gather import gather
-from analyzer.capture.lanes import walk_in_lanes
+from analyzer.capture.lanes import Guess, walk_in_lanes
 
 SECTION_HEADER = 0x0A0D0D0A
 MAGIC = 0x1A2B3C4D
@@ -25,7 +26,7 @@ OTHER_MAGIC = 0x4D3C2B1A                 # the same in the other byte order than
 _LANED = 1 << 20                         # chunks from this size on may be walked in lanes
 _FEWEST_LANES = 24                       # below, an array operation costs more than it saves
 _SMALL = 160                             # bytes of a block; where the order turns, lanes of larger ones cost more than they save
-_LANE_BLOCKS = 100
+_LANE_BLOCKS = 140
 _LEAST_APART = 10_300                    # bytes; lanes a power of two apart would share cache sets
 _MAX_STEPS = 1300                        # blocks of the longest lane
 _SAMPLE = 1 << 16
@@ -124,10 +125,7 @@ def _in_one_order(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
     def chain(chunk: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:
         return _one_by_one(chunk, begin, big=big, end=end).at
 
-    def near(target: int) -> int:
-        return _block_near(chunk, target, lanes.mark, big=big)
-
-    at = walk_in_lanes(chunk, starts, 0, _SIZES[big], chain, near)
+    at = walk_in_lanes(chunk, starts, 0, _SIZES[big], chain, _guess(chunk, lanes.mark, big=big))
     head = heads(chunk, at)
     known = head.view(_ORDERED[big])
     # Such a block leads elsewhere than its length says.
@@ -203,26 +201,34 @@ def _lane_starts(chunk: NDArray[np.uint8], sample: Blocks, *, big: bool) -> _Lan
     (kind, order), _ = alike.most_common(1)[0]
     mark = struct.pack("<I", kind)
     starts, orders = [0], [big]
+    near = _guess(chunk, mark, big=order)
     for target in range(apart, len(chunk) - _SEARCHED, apart):
-        found = _block_near(chunk, target, mark, big=order)
+        found = near(target)
         if found > starts[-1]:
             starts.append(found)
             orders.append(order)
     return _Lanes(np.array(starts, np.int64) >> 2, np.array(orders, np.bool_), mark)
 
 
-def _block_near(chunk: NDArray[np.uint8], target: int, mark: bytes, *, big: bool) -> int:
-    """A place behind `target` where a block may begin: of this kind, its length the same at its end; or -1."""
-    window = chunk[target:target + _SEARCHED].tobytes()
+def _guess(chunk: NDArray[np.uint8], mark: bytes, *, big: bool) -> Guess:
+    """Finds places where a block may begin: of this kind, its length the same at its end."""
     word = struct.Struct(">I" if big else "<I").unpack_from
-    at = window.find(mark)
-    for _ in range(_TRIES):
-        if not 0 <= at <= len(window) - 8:
-            break
-        if not at & 3:
-            total, = word(window, at + 4)
-            end = target + at + (total + 3 & ~3)
-            if total >= 12 and end <= len(chunk) and word(chunk.data, end - 4)[0] == total:
-                return target + at
-        at = window.find(mark, at + 1)
-    return -1
+    # Behind the type a length of less than 16 MB.
+    search = re.compile(re.escape(mark) + (rb"\0..." if big else rb"...\0"), re.DOTALL).search
+    data = chunk.data
+
+    def near(target: int) -> int:
+        found = search(data, target, target + _SEARCHED)
+        for _ in range(_TRIES):
+            if found is None:
+                break
+            place = found.start()
+            if not place & 3:
+                total, = word(data, place + 4)
+                end = place + (total + 3 & ~3)
+                if total >= 12 and end <= len(data) and word(data, end - 4)[0] == total:
+                    return place
+            found = search(data, place + 1, target + _SEARCHED)
+        return -1
+
+    return near

@@ -19,6 +19,7 @@ from analyzer.capture.layers import (
     IPV4_HEADER,
     IPV6,
     IPV6_HEADER,
+    ROCE,
     SHORT,
     TCP_HEADER,
     TUNNEL,
@@ -31,6 +32,7 @@ _ETHERNET = 14
 _TAG = 4                             # bytes of a VLAN tag
 _TAGGED = 0x8100
 _TCP = 20                            # bytes of a TCP header without options
+_LONG = 0xC000_0000                  # the bits of a QUIC long header; RFC 9000 17.2
 
 
 class _Form(NamedTuple):
@@ -151,8 +153,12 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
         sort = sorts[source] | sorts[target]
         struck = datagram[sort < TUNNEL]
         left[struck if which is None else which[struck]] = False
-        counted = sort == COUNTED
-        if counted.any():
+        counted = hits(sort == COUNTED)
+        if len(counted):
+            # Of QUIC only handshakes are, which the first byte tells. It stands where TCP has its acknowledgement.
+            long = header["tcp"]["ack"][datagram[counted]] & _LONG == _LONG
+            counted = counted[long | (target[counted] == ROCE)]
+        if len(counted):
             behind = _behind(rows, which, datagram[counted], form, length)
             chunk.datagrams.append((behind, target[counted], source[counted]))
 

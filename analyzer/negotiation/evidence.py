@@ -2,66 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 
 from analyzer.negotiation.facts_transport import first_message
 from analyzer.negotiation.pairing import is_negotiate
-from analyzer.negotiation.sequel import Step
 from analyzer.negotiation.story import Story
 
 Frames = tuple[int, ...]
 
 
 def evidence(story: Story) -> Mapping[str, Frames]:
-    """Frames by the names of vocabulary.EVIDENCE; a name without a frame is left out."""
-    return {
-        name: tuple(frames) if len(frames) == 1 else tuple(sorted(set(frames)))
-        for name, frames in _evidence(story)
-        if frames
-    }
-
-
-def _evidence(story: Story) -> Iterator[tuple[str, list[int]]]:
-    shake, connection = story.handshake, story.connection
-    yield "syn", [s.frame for s in shake.syns]
-    yield "syn-ack", [s.frame for s in (shake.syn_ack,) if s is not None]
-    yield "icmp", [s.frame for s in (shake.icmp,) if s is not None]
+    """Frames by the names of vocabulary.EVIDENCE, ascending; a name without a frame is left out."""
+    shake, connection, ending = story.handshake, story.connection, story.ending
+    found: dict[str, Frames] = {"first": (connection.first_frame,), "last": (connection.last_frame,)}
+    if shake.syns:
+        found["syn"] = _ascending([s.frame for s in shake.syns])
+    if shake.syn_ack is not None:
+        found["syn-ack"] = (shake.syn_ack.frame,)
+    if shake.icmp is not None:
+        found["icmp"] = (shake.icmp.frame,)
     reset = shake.refusal
-    ending = story.ending
     if ending is not None:
-        yield "close", [ending.segment.frame]
+        found["close"] = (ending.segment.frame,)
         if ending.reset:
             reset = ending.segment
         else:
-            yield "fin", [ending.segment.frame]
-    yield "reset", [s.frame for s in (reset,) if s is not None]
-    yield "first", [connection.first_frame]
-    yield "last", [connection.last_frame]
+            found["fin"] = (ending.segment.frame,)
+    if reset is not None:
+        found["reset"] = (reset.frame,)
+    if story.placed:
+        _said(story, found)
+    if story.copies:
+        found["resent"] = _ascending([s.frame for s in story.copies])
+    for name, snapped in (("gap", False), ("snapped", True)):
+        beside = _beside_gap(story, snapped=snapped)
+        if beside:
+            found[name] = _ascending(beside)
+    return found
+
+
+def _said(story: Story, found: dict[str, Frames]) -> None:
+    """The frames of messages."""
     for name, client in (("client-first", True), ("server-first", False)):
         words = next((p for p in story.placed if p.from_client == client), None)
-        yield name, [words.frame] if words else []
+        if words is not None:
+            found[name] = (words.frame,)
     opening = first_message(story, client=True)
-    yield "first-command", [opening.frame] if opening else []
+    if opening is not None:
+        found["first-command"] = (opening.frame,)
     negotiates = [p for p in story.placed if is_negotiate(p.message)]
-    asked = [p.frame for p in negotiates if not p.message.response]
-    told = [p.frame for p in negotiates if p.message.response]
-    yield "first-request", asked[:1]
-    yield "first-response", told[:1]
-    yield "request", [story.request.frame] if story.request else []
+    for name, response in (("first-request", False), ("first-response", True)):
+        first = next((p for p in negotiates if bool(p.message.response) == response), None)
+        if first is not None:
+            found[name] = (first.frame,)
+    if story.request is not None:
+        found["request"] = (story.request.frame,)
     last = next((e.response for e in reversed(story.exchanges) if e.response is not None), None)
-    yield "response", [last.frame] if last else []
-    yield "netbios", [p.frame for p in story.placed if p.message.kind in ("negative", "session-request")]
-    yield from _steps("session-setup", story.sequel.session)
-    yield from _steps("tree-connect", story.sequel.tree)
-    yield from _steps("validate", story.sequel.validation)
-    yield "resent", [s.frame for s in story.copies]
-    yield "gap", _beside_gap(story, snapped=False)
-    yield "snapped", _beside_gap(story, snapped=True)
+    if last is not None:
+        found["response"] = (last.frame,)
+    netbios = [p.frame for p in story.placed if p.message.kind in ("negative", "session-request")]
+    if netbios:
+        found["netbios"] = _ascending(netbios)
+    sequel = story.sequel
+    for name, step in (
+        ("session-setup", sequel.session), ("tree-connect", sequel.tree), ("validate", sequel.validation)
+    ):
+        if step.request is not None:
+            found[name] = (step.request.frame,)
+        if step.response is not None:
+            found[f"{name}-response"] = (step.response.frame,)
 
 
-def _steps(name: str, step: Step) -> Iterator[tuple[str, list[int]]]:
-    yield name, [step.request.frame] if step.request else []
-    yield f"{name}-response", [step.response.frame] if step.response else []
+def _ascending(frames: list[int]) -> Frames:
+    return tuple(frames) if len(frames) == 1 else tuple(sorted(set(frames)))
 
 
 def _beside_gap(story: Story, *, snapped: bool) -> list[int]:

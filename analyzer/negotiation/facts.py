@@ -16,9 +16,9 @@ from analyzer.negotiation.vocabulary import Value
 def facts(story: Story) -> dict[str, Value]:
     """Every fact of one connection that it shows by itself."""
     found: dict[str, Value] = {}
-    found.update(transport_facts(story))
+    transport_facts(story, found)
     if story.placed:
-        found.update(wire_facts(story))
-        found.update(negotiate_facts(story))
-        found.update(sequel_facts(story))
+        wire_facts(story, found)
+        negotiate_facts(story, found)
+        sequel_facts(story, found)
     return found

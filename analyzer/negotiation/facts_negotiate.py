@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import pairwise
 
 from analyzer.negotiation.exchange import Placed, State
@@ -16,12 +15,10 @@ from analyzer.negotiation.facts_transport import (
 from analyzer.negotiation.faults import dialect_fault, offer_whole, request_fault, response_fault, small_sizes
 from analyzer.negotiation.pairing import NO_DIALECT
 from analyzer.negotiation.story import Story
-from analyzer.negotiation.vocabulary import Value
+from analyzer.negotiation.vocabulary import Found
 from analyzer.smb import constants, smb1, smb2
 from analyzer.smb.status import status_name
 from analyzer.tcp.connection import ACK, RST
-
-Item = tuple[str, Value]
 
 PATIENCE_NS = 5 * SECOND             # an unanswered request counts as such from here on
 SLOW_NS = 1 * SECOND                 # an answer later than this is worth a warning
@@ -41,30 +38,30 @@ def seconds(duration_ns: int) -> str:
     return f"{duration_ns / 1_000_000:.0f} ms"
 
 
-def negotiate_facts(story: Story) -> Iterator[Item]:
+def negotiate_facts(story: Story, found: Found) -> None:
     """What stands under connection. and speaks of the NEGOTIATE."""
     asked = [e.request for e in story.exchanges if e.request is not None]
-    yield "connection.negotiates", len(asked)
+    found["connection.negotiates"] = len(asked)
     last = story.request
-    yield "connection.request_captured", last is not None and last.message.complete
+    found["connection.request_captured"] = last is not None and last.message.complete
     first = opens_with_negotiate(story)
     if first is not None:
-        yield "connection.first_is_negotiate", first
+        found["connection.first_is_negotiate"] = first
     opening = first_message(story, client=True)
     if opening is not None:
-        yield "connection.first_command", command_label(opening)
-    yield "connection.second_negotiate", any(not e.expected for e in story.exchanges)
-    yield from _waiting_facts(story)
-    yield from _offer_facts(story, asked)
-    yield from _answer_facts(story)
-    yield from _clock_facts(story)
+        found["connection.first_command"] = command_label(opening)
+    found["connection.second_negotiate"] = any(not e.expected for e in story.exchanges)
+    _waiting_facts(story, found)
+    _offer_facts(story, asked, found)
+    _answer_facts(story, found)
+    _clock_facts(story, found)
 
 
-def _waiting_facts(story: Story) -> Iterator[Item]:
+def _waiting_facts(story: Story, found: Found) -> None:
     request, response, ending = story.request, story.response, story.ending
     in_vain = asked_in_vain(story)
     if in_vain is not None:
-        yield "connection.answered", not in_vain
+        found["connection.answered"] = not in_vain
     if request is None:
         return
     late = (
@@ -73,22 +70,22 @@ def _waiting_facts(story: Story) -> Iterator[Item]:
         and ending.by_client
         and response.frame > ending.segment.frame
     )
-    yield "connection.answered_late", late
+    found["connection.answered_late"] = late
     invited = story.exchanges[-1].state is State.RENEGOTIATE and story.coverage.whole
     if in_vain or late or (invited and not story.sequel.went_on):
         since = response if invited and response is not None else request
         until = story.capture_end_ns if ending is None else ending.segment.time_ns
         waited = max(0, until - since.time_ns)
-        yield "connection.waited_5s", waited >= PATIENCE_NS
-        yield "connection.waited", seconds(waited)
+        found["connection.waited_5s"] = waited >= PATIENCE_NS
+        found["connection.waited"] = seconds(waited)
     if response is not None and not late:
         took = max(0, response.time_ns - request.time_ns)
-        yield "connection.slow", took - (story.handshake.round_trip_ns or 0) > SLOW_NS
-        yield "connection.response_time", seconds(took)
-    yield from _delivery_facts(story, request)
+        found["connection.slow"] = took - (story.handshake.round_trip_ns or 0) > SLOW_NS
+        found["connection.response_time"] = seconds(took)
+    _delivery_facts(story, request, found)
 
 
-def _delivery_facts(story: Story, request: Placed) -> Iterator[Item]:
+def _delivery_facts(story: Story, request: Placed, found: Found) -> None:
     base = story.connection.bases[story.client_side]
     if base is None:
         return
@@ -96,47 +93,44 @@ def _delivery_facts(story: Story, request: Placed) -> Iterator[Item]:
     size = request.message.end - request.message.at
     server = 1 - story.client_side
     if any(s.side == server and not s.icmp for s in story.connection.segments):
-        yield (
-            "connection.request_acked",
-            any(
-                s.side == server
-                and s.flags & ACK
-                and size <= (s.ack - start) & 0xFFFFFFFF < 0x80000000
-                and not s.flags & RST
-                and not s.icmp
-                for s in story.connection.segments
-            ),
+        found["connection.request_acked"] = any(
+            s.side == server
+            and s.flags & ACK
+            and size <= (s.ack - start) & 0xFFFFFFFF < 0x80000000
+            and not s.flags & RST
+            and not s.icmp
+            for s in story.connection.segments
         )
     sent = [s.time_ns for s in story.copies]
     copies = 1 + sum(later - earlier >= DUPLICATE_NS for earlier, later in pairwise(sent))
-    yield "connection.request_resent", copies > RESENDS
+    found["connection.request_resent"] = copies > RESENDS
 
 
-def _offer_facts(story: Story, asked: list[Placed]) -> Iterator[Item]:
+def _offer_facts(story: Story, asked: list[Placed], found: Found) -> None:
     if asked:
         shown = ", ".join(story.offered) or "nothing"
-        yield "connection.offered", shown if offer_whole(asked[-1].message) else f"{shown}, the rest not captured"
+        found["connection.offered"] = shown if offer_whole(asked[-1].message) else f"{shown}, the rest not captured"
         bodies = [p.message.body for p in asked]
         whole = all(offer_whole(p.message) for p in asked)
         smb2_offered = any(_offers_smb2(body) for body in bodies)
         newest = any(isinstance(b, smb2.NegotiateRequest) and constants.SMB_3_1_1 in b.dialects for b in bodies)
         if whole or smb2_offered:
-            yield "connection.offers_smb2", smb2_offered
+            found["connection.offers_smb2"] = smb2_offered
         if whole or newest:
-            yield "connection.offers_311", newest
+            found["connection.offers_311"] = newest
     last = story.request
-    yield "connection.offer_captured", last is not None and offer_whole(last.message)
+    found["connection.offer_captured"] = last is not None and offer_whole(last.message)
     fault = request_fault(last)
     smb1_whole = last is not None and last.message.kind == "smb1" and last.message.complete
-    yield "connection.request_judged", fault is not None or smb1_whole
+    found["connection.request_judged"] = fault is not None or smb1_whole
     if fault is not None:
-        yield "connection.request_fault", fault[0]
-        yield "connection.request_fault_detail", fault[1]
+        found["connection.request_fault"] = fault[0]
+        found["connection.request_fault_detail"] = fault[1]
     body = None if story.request is None else story.request.message.body
     if isinstance(body, smb2.NegotiateRequest) and story.request and story.request.message.complete:
         types = [c.type for c in body.contexts or ()]
-        yield "connection.preauth_repeated", types.count(constants.PREAUTH_INTEGRITY) > 1
-        yield "connection.newer_contexts", any(t > constants.COMPRESSION for t in types)
+        found["connection.preauth_repeated"] = types.count(constants.PREAUTH_INTEGRITY) > 1
+        found["connection.newer_contexts"] = any(t > constants.COMPRESSION for t in types)
 
 
 def _offers_smb2(body: object) -> bool:
@@ -145,35 +139,35 @@ def _offers_smb2(body: object) -> bool:
     return isinstance(body, smb2.NegotiateRequest)
 
 
-def _answer_facts(story: Story) -> Iterator[Item]:
+def _answer_facts(story: Story, found: Found) -> None:
     if story.dialect is not None:
-        yield "connection.selected", story.dialect
+        found["connection.selected"] = story.dialect
     last = next((e for e in reversed(story.exchanges) if e.response is not None), None)
     if last is None or last.response is None:
         return
     fault = response_fault(last)
     if fault is not None:
-        yield "connection.response_fault", fault[0]
-        yield "connection.response_fault_detail", fault[1]
+        found["connection.response_fault"] = fault[0]
+        found["connection.response_fault_detail"] = fault[1]
     elif last.response.message.status:
-        yield "connection.response_fault_detail", status_name(last.response.message.status)
+        found["connection.response_fault_detail"] = status_name(last.response.message.status)
     body = last.response.message.body
     request = None if last.request is None else last.request.message
     if isinstance(body, smb1.NegotiateResponse) and request is not None and offer_whole(request):
         offered = request.body.dialects if isinstance(request.body, smb1.NegotiateRequest) else ()
         if body.dialect_index is not None and body.dialect_index != NO_DIALECT:
-            yield "connection.dialect_offered", body.dialect_index < len(offered)
+            found["connection.dialect_offered"] = body.dialect_index < len(offered)
     if not isinstance(body, smb2.NegotiateResponse):
         return
     if body.dialect is not None and request is not None and offer_whole(request) and not last.response.message.status:
-        yield "connection.dialect_offered", dialect_fault(last, body) is None
+        found["connection.dialect_offered"] = dialect_fault(last, body) is None
     small = small_sizes(body)
     if small is not None:
-        yield "connection.small_sizes", small
-    yield from _encryption_facts(story, body)
+        found["connection.small_sizes"] = small
+    _encryption_facts(story, body, found)
 
 
-def _encryption_facts(story: Story, answer: smb2.NegotiateResponse) -> Iterator[Item]:
+def _encryption_facts(story: Story, answer: smb2.NegotiateResponse, found: Found) -> None:
     dialect = answer.dialect
     asked = None if story.request is None else story.request.message.body
     if isinstance(asked, smb2.NegotiateRequest):
@@ -181,18 +175,17 @@ def _encryption_facts(story: Story, answer: smb2.NegotiateResponse) -> Iterator[
         flag = bool((asked.capabilities or 0) & constants.CAP_ENCRYPTION)
         can = {constants.SMB_3_1_1: bool(ciphers), constants.SMB_3_0: flag, constants.SMB_3_0_2: flag}
         three = any(d >= constants.SMB_3_0 for d in asked.dialects)
-        yield "connection.client_can_encrypt", can.get(dialect or 0, three and (flag or bool(ciphers)))
+        found["connection.client_can_encrypt"] = can.get(dialect or 0, three and (flag or bool(ciphers)))
     elif isinstance(asked, smb1.NegotiateRequest):
-        yield "connection.client_can_encrypt", False
+        found["connection.client_can_encrypt"] = False
     if dialect is None or story.response is None or not story.response.message.complete:
         return
     granted = any(
         i for c in answer.contexts or () if c.type == constants.ENCRYPTION for i in c.ids
     )
     flag = bool((answer.capabilities or 0) & constants.CAP_ENCRYPTION)
-    yield (
-        "connection.server_can_encrypt",
-        granted if dialect == constants.SMB_3_1_1 else flag and dialect >= constants.SMB_3_0,
+    found["connection.server_can_encrypt"] = (
+        granted if dialect == constants.SMB_3_1_1 else flag and dialect >= constants.SMB_3_0
     )
 
 
@@ -204,7 +197,7 @@ def server_clock_ns(placed: Placed) -> int | None:
     return (body.system_time - FILETIME_EPOCH) * 100
 
 
-def _clock_facts(story: Story) -> Iterator[Item]:
+def _clock_facts(story: Story, found: Found) -> None:
     if story.client.address == story.server.address:
         return
     told = [
@@ -220,5 +213,5 @@ def _clock_facts(story: Story) -> Iterator[Item]:
     ):
         return
     skew = clock - placed.time_ns
-    yield "connection.skewed", abs(skew) > SKEW_NS
-    yield "connection.skew", f"{seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the capture"
+    found["connection.skewed"] = abs(skew) > SKEW_NS
+    found["connection.skew"] = f"{seconds(abs(skew))} {'ahead of' if skew > 0 else 'behind'} the capture"

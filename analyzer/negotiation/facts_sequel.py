@@ -2,74 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.facts_negotiate import PATIENCE_NS, seconds
 from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.sequel import Step, error_body, tree_path
 from analyzer.negotiation.story import Story
-from analyzer.negotiation.vocabulary import Value
+from analyzer.negotiation.vocabulary import Found
 from analyzer.smb import constants, smb2
 from analyzer.smb.sequel import ValidateNegotiateRequest, ValidateNegotiateResponse
 from analyzer.smb.status import MORE_PROCESSING_REQUIRED, PENDING, SUCCESS, status_name
 
-Item = tuple[str, Value]
-
 _NO_REFUSAL = (None, SUCCESS, PENDING, MORE_PROCESSING_REQUIRED)
 
 
-def sequel_facts(story: Story) -> Iterator[Item]:
+def sequel_facts(story: Story, found: Found) -> None:
     """What stands under connection. and speaks of the time after the NEGOTIATE."""
-    yield from _session_facts(story)
-    yield from _name_facts(story)
-    yield from _tree_facts(story)
-    yield from _validation_facts(story)
+    _session_facts(story, found)
+    _name_facts(story, found)
+    _tree_facts(story, found)
+    _validation_facts(story, found)
     sequel = story.sequel
-    yield "connection.signed_refused", sequel.signature_refused
+    found["connection.signed_refused"] = sequel.signature_refused
     ended = story.coverage.whole and story.ending is not None
     if sequel.encrypted or not sequel.session.succeeded or sequel.signed_after is not None or ended:
-        yield "connection.encrypted", sequel.encrypted
-    yield "connection.plain_after_encrypt", sequel.plain_after_encrypt
-    yield "connection.plain_refused", sequel.plain_refused
+        found["connection.encrypted"] = sequel.encrypted
+    found["connection.plain_after_encrypt"] = sequel.plain_after_encrypt
+    found["connection.plain_refused"] = sequel.plain_refused
     refusals = [p.message for p in story.placed if p.message.response and p.message.status not in _NO_REFUSAL]
     if refusals:
-        yield "connection.refusal", status_name(refusals[-1].status or 0)
-    yield "connection.smb1_refused_unsigned", sequel.smb1_unsigned_refused
+        found["connection.refusal"] = status_name(refusals[-1].status or 0)
+    found["connection.smb1_refused_unsigned"] = sequel.smb1_unsigned_refused
     if sequel.signed_after is not None:
-        yield "connection.signed_after", sequel.signed_after
+        found["connection.signed_after"] = sequel.signed_after
 
 
-def _requested(story: Story, step: Step) -> Iterator[bool]:
-    """True or false where the capture shows whether the client went that far, else nothing."""
+def _requested(story: Story, step: Step) -> bool | None:
+    """Whether the client went that far; None where the capture does not show it."""
     if step.request is not None:
-        yield True
-    elif story.coverage.whole and story.ending is not None and not story.sequel.encrypted:
-        yield False
+        return True
+    return False if story.coverage.whole and story.ending is not None and not story.sequel.encrypted else None
 
 
-def _session_facts(story: Story) -> Iterator[Item]:
+def _session_facts(story: Story, found: Found) -> None:
     sequel, step = story.sequel, story.sequel.session
-    for requested in _requested(story, step):
-        yield "connection.session_requested", requested
+    requested = _requested(story, step)
+    if requested is not None:
+        found["connection.session_requested"] = requested
     if step.status is not None:
-        yield "connection.session_status", step.status
+        found["connection.session_status"] = step.status
     up = step.succeeded or sequel.tree.request is not None or sequel.encrypted
     ended = story.coverage.whole and story.ending is not None
     if up or ended or step.status is not None:
-        yield "connection.session_up", up
+        found["connection.session_up"] = up
     if sequel.session_flags is not None:
-        yield "connection.session_guest", bool(sequel.session_flags & constants.SESSION_GUEST)
-        yield "connection.session_null", bool(sequel.session_flags & constants.SESSION_NULL)
-        yield "connection.session_encrypts", bool(sequel.session_flags & constants.SESSION_ENCRYPT)
+        found["connection.session_guest"] = bool(sequel.session_flags & constants.SESSION_GUEST)
+        found["connection.session_null"] = bool(sequel.session_flags & constants.SESSION_NULL)
+        found["connection.session_encrypts"] = bool(sequel.session_flags & constants.SESSION_ENCRYPT)
     if sequel.authenticated is not None:
-        yield "connection.session_authenticated", sequel.authenticated
+        found["connection.session_authenticated"] = sequel.authenticated
     if sequel.binding is not None:
-        yield "connection.session_binding", sequel.binding
+        found["connection.session_binding"] = sequel.binding
     waited = _unanswered(story, step)
     if waited is not None:
-        yield "connection.session_unanswered_5s", waited >= PATIENCE_NS
-        yield "connection.session_waited", seconds(waited)
+        found["connection.session_unanswered_5s"] = waited >= PATIENCE_NS
+        found["connection.session_waited"] = seconds(waited)
 
 
 def _unanswered(story: Story, step: Step) -> int | None:
@@ -115,61 +111,62 @@ def _is_address(host: str) -> bool:
     return ":" in host or host.replace(".", "").isdigit()
 
 
-def _name_facts(story: Story) -> Iterator[Item]:
+def _name_facts(story: Story, found: Found) -> None:
     authenticate, challenge = story.sequel.authenticate, story.sequel.challenge
     if authenticate is None:
         return
     if authenticate.user:
-        yield "connection.user", authenticate.user
+        found["connection.user"] = authenticate.user
     target = authenticate.target_name
     if not target:
         return
-    yield "connection.target", target
+    found["connection.target"] = target
     names = {story.server.host}
     if challenge is not None:
         names |= {n.casefold() for n in (challenge.nb_computer, challenge.dns_computer) if n}
     host = _host_of(target)
     # An address says nothing where the capture shows another one: it may have been translated on the way.
     if host == story.server.host or (len(names) > 1 and not _is_address(host)):
-        yield "connection.target_differs", host not in names and host.split(".", 1)[0] not in names
+        found["connection.target_differs"] = host not in names and host.split(".", 1)[0] not in names
 
 
-def _tree_facts(story: Story) -> Iterator[Item]:
+def _tree_facts(story: Story, found: Found) -> None:
     sequel, step = story.sequel, story.sequel.tree
-    for requested in _requested(story, step):
-        yield "connection.tree_requested", requested
+    requested = _requested(story, step)
+    if requested is not None:
+        found["connection.tree_requested"] = requested
     if step.status is not None:
-        yield "connection.tree_status", step.status
+        found["connection.tree_status"] = step.status
     if step.response is not None:
-        yield "connection.tree_up", step.succeeded
+        found["connection.tree_up"] = step.succeeded
     if step.request is not None:
-        yield "connection.tree_signed", step.request.message.signed
+        found["connection.tree_signed"] = step.request.message.signed
     path = tree_path(step)
     if path is not None:
-        yield "connection.tree_path", path
-        yield "connection.tree_ipc", path.upper().rstrip("\0").endswith("IPC$")
+        found["connection.tree_path"] = path
+        found["connection.tree_ipc"] = path.upper().rstrip("\0").endswith("IPC$")
     if sequel.share_flags is not None:
-        yield "connection.share_encrypts", bool(sequel.share_flags & constants.SHARE_ENCRYPT_DATA)
+        found["connection.share_encrypts"] = bool(sequel.share_flags & constants.SHARE_ENCRYPT_DATA)
     error = error_body(step)
     if error is not None and error.cluster_dialect is not None:
-        yield "connection.cluster_dialect", constants.dialect_name(error.cluster_dialect)
+        found["connection.cluster_dialect"] = constants.dialect_name(error.cluster_dialect)
 
 
-def _validation_facts(story: Story) -> Iterator[Item]:
+def _validation_facts(story: Story, found: Found) -> None:
     step = story.sequel.validation
     if step.request is None:
         # Behind encryption, and before the session is up, nothing says that it was not sent.
         if story.coverage.whole and not story.sequel.encrypted:
-            yield "connection.validated", False
+            found["connection.validated"] = False
         return
-    yield "connection.validated", True
+    found["connection.validated"] = True
     if step.response is not None:
-        yield "connection.validate_answered", True
-        yield "connection.validate_protected", step.response.message.signed
+        found["connection.validate_answered"] = True
+        found["connection.validate_protected"] = step.response.message.signed
     elif story.coverage.whole and story.ending is not None:
-        yield "connection.validate_answered", False
+        found["connection.validate_answered"] = False
     if step.status is not None:
-        yield "connection.validate_status", step.status
+        found["connection.validate_status"] = step.status
     final = story.final
     if final is None or final.response is None:
         return
@@ -182,9 +179,9 @@ def _validation_facts(story: Story) -> Iterator[Item]:
     claimed = step.request.message.body
     whole = step.request.message.complete and final.request is not None and offer_whole(final.request.message)
     if isinstance(claimed, ValidateNegotiateRequest) and isinstance(asked, smb2.NegotiateRequest) and whole:
-        found = _request_differences(asked, claimed)
-        yield "connection.validate_request_differs", bool(found)
-        differing += found
+        between = _request_differences(asked, claimed)
+        found["connection.validate_request_differs"] = bool(between)
+        differing += between
         lowers |= max(claimed.dialects, default=0) > max(asked.dialects, default=0)
         lowers |= bool((claimed.capabilities or 0) & ~(asked.capabilities or 0))
         dropped = story.ending is not None and not story.ending.by_client and story.stage == "validate-request"
@@ -194,13 +191,13 @@ def _validation_facts(story: Story) -> Iterator[Item]:
     reply = None if step.response is None or not step.response.message.complete else step.response.message
     stated = None if reply is None else reply.body
     if isinstance(stated, ValidateNegotiateResponse) and not step.status and final.response.message.complete:
-        found = _answer_differences(answer, stated)
-        yield "connection.validate_answer_differs", bool(found)
-        differing += found
+        between = _answer_differences(answer, stated)
+        found["connection.validate_answer_differs"] = bool(between)
+        differing += between
         lowers |= (stated.dialect or 0) > (answer.dialect or 0)
         lowers |= bool((stated.capabilities or 0) & ~(answer.capabilities or 0))
-    yield "connection.validate_lowers", lowers
-    yield "connection.validate_detail", "; ".join(differing) or "nothing that this capture shows"
+    found["connection.validate_lowers"] = lowers
+    found["connection.validate_detail"] = "; ".join(differing) or "nothing that this capture shows"
 
 
 def _hex(value: int | None) -> str:

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from analyzer.negotiation.exchange import Placed, State
 from analyzer.negotiation.pairing import is_negotiate
 from analyzer.negotiation.story import Story, opens, selects
-from analyzer.negotiation.vocabulary import Value
+from analyzer.negotiation.vocabulary import Found
 from analyzer.smb import constants
 from analyzer.tcp.connection import Endpoint
 
-Item = tuple[str, Value]
 SECOND = 1_000_000_000
 # Shorter than any server's idle time-out, longer than a busy accept().
 AT_ONCE_NS = 5 * SECOND
 
 
-def transport_facts(story: Story) -> Iterator[Item]:
+def transport_facts(story: Story, found: Found) -> None:
     """What stands under connection. and speaks of TCP."""
     shake, cover = story.handshake, story.coverage
-    yield "connection.client", str(story.client)
-    yield "connection.server", str(story.server)
-    yield "connection.server_host", story.server.host
-    yield "connection.port", story.server.port
-    yield "connection.outcome", base_outcome(story)
-    yield "connection.syn", bool(shake.syns)
+    found["connection.client"] = str(story.client)
+    found["connection.server"] = str(story.server)
+    found["connection.server_host"] = story.server.host
+    found["connection.port"] = story.server.port
+    found["connection.outcome"] = base_outcome(story)
+    found["connection.syn"] = bool(shake.syns)
     if shake.syn_ack is not None:
-        yield "connection.syn_ack", True
+        found["connection.syn_ack"] = True
     elif shake.up is False:
-        yield "connection.syn_ack", False
-    yield "connection.syn_repeated", shake.repeated
-    yield "connection.both_sides", cover.both_sides
-    yield "connection.one_sided", cover.one_sided
-    yield "connection.mid_stream", mid_stream(story)
+        found["connection.syn_ack"] = False
+    found["connection.syn_repeated"] = shake.repeated
+    found["connection.both_sides"] = cover.both_sides
+    found["connection.one_sided"] = cover.one_sided
+    found["connection.mid_stream"] = mid_stream(story)
     if shake.up is not None:
-        yield "connection.up", shake.up
+        found["connection.up"] = shake.up
     if shake.syns:
-        yield "connection.refused", shake.refusal is not None
+        found["connection.refused"] = shake.refusal is not None
     if shake.icmp is not None:
-        yield "connection.icmp_type", shake.icmp.icmp >> 8
-        yield "connection.icmp_code", shake.icmp.icmp & 0xFF
+        found["connection.icmp_type"] = shake.icmp.icmp >> 8
+        found["connection.icmp_code"] = shake.icmp.icmp & 0xFF
         sender = story.connection.reporters.get(shake.icmp.frame)
         if sender is not None:
-            yield "connection.icmp_sender", Endpoint(sender, 0).host
+            found["connection.icmp_sender"] = Endpoint(sender, 0).host
     gap, truncated = missing_parts(story)
-    yield "connection.gap", gap
-    yield "connection.truncated", truncated
-    yield from _bytes_facts(story)
-    yield from _ending_facts(story)
+    found["connection.gap"] = gap
+    found["connection.truncated"] = truncated
+    _bytes_facts(story, found)
+    _ending_facts(story, found)
 
 
 def base_outcome(story: Story) -> str:
@@ -74,14 +71,14 @@ def missing_parts(story: Story) -> tuple[bool, bool]:
     """(gap, truncated): bytes missing where the NEGOTIATE or its answer must be, by reason."""
     cover = story.coverage
     asked, told = (None, None) if story.superseded else (story.request, story.response)
-    found = [
+    parts = [
         (cover.client_from, cover.client_snapped, asked),
         (cover.server_from, cover.server_snapped, told),
     ]
     # A client that goes on has had an answer, even where TCP shows no hole in what the server sent.
     gap = asked is not None and told is None and story.sequel.went_on
     truncated = False
-    for start, snapped, placed in found:
+    for start, snapped, placed in parts:
         if start is None or (placed is not None and (placed.message.complete or start >= placed.message.end)):
             continue
         truncated |= snapped
@@ -100,14 +97,14 @@ def _sent(story: Story, client: bool) -> bool | None:
     return False if story.coverage.start_seen and story.coverage.both_sides else None
 
 
-def _bytes_facts(story: Story) -> Iterator[Item]:
+def _bytes_facts(story: Story, found: Found) -> None:
     for client, name in ((True, "client"), (False, "server")):
         sent = _sent(story, client)
         if sent is not None:
-            yield f"connection.{name}_bytes", sent
+            found[f"connection.{name}_bytes"] = sent
         said = "nothing" if sent is False else first_words(story, client)
         if said is not None:
-            yield f"connection.{name}_speaks", said
+            found[f"connection.{name}_speaks"] = said
 
 
 _FOREIGN = {"TLS": "tls", "HTTP": "http", "SSH": "ssh", "SMTP": "banner", "FTP": "banner"}
@@ -127,20 +124,20 @@ def first_words(story: Story, client: bool) -> str | None:
     return "smb"
 
 
-def _ending_facts(story: Story) -> Iterator[Item]:
+def _ending_facts(story: Story, found: Found) -> None:
     ending = story.ending
     if story.handshake.up:
-        yield "connection.closed", ending is not None
+        found["connection.closed"] = ending is not None
     if ending is None:
         return
-    yield "connection.closed_by", "client" if ending.by_client else "server"
-    yield "connection.closed_with", "rst" if ending.reset else "fin"
+    found["connection.closed_by"] = "client" if ending.by_client else "server"
+    found["connection.closed_with"] = "rst" if ending.reset else "fin"
     if story.stage is not None:
-        yield "connection.closed_after", story.stage
+        found["connection.closed_after"] = story.stage
     accepted = story.handshake.syn_ack
     if accepted is not None:
         at_once = ending.segment.time_ns - accepted.time_ns < AT_ONCE_NS
-        yield "connection.closed_at_once", (
+        found["connection.closed_at_once"] = (
             not ending.by_client and story.stage == "handshake" and at_once
         )
 

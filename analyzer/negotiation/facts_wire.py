@@ -5,17 +5,15 @@ A member that the message or the capture does not have is left out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from analyzer.negotiation.exchange import Placed
 from analyzer.negotiation.faults import offer_whole
 from analyzer.negotiation.story import Story
-from analyzer.negotiation.vocabulary import Value
+from analyzer.negotiation.vocabulary import Found
 from analyzer.smb import constants, smb1, smb2
 from analyzer.smb.contexts import Context
-
-Item = tuple[str, Value]
 
 _CAPABILITIES = (
     ("dfs", constants.CAP_DFS),
@@ -67,96 +65,93 @@ def _names(side: str, *, netname: bool) -> _Names:
 _REQUEST, _RESPONSE = _names("request", netname=True), _names("response", netname=False)
 
 
-def wire_facts(story: Story) -> Iterator[Item]:
+def wire_facts(story: Story, found: Found) -> None:
     """What the last request and its answer say, field by field."""
     request, response = story.request, None if story.superseded else story.response
     if request is not None:
-        yield from _request(request)
+        _request(request, found)
     if response is not None:
-        yield from _response(response)
+        _response(response, found)
     for placed in story.placed:
         if placed.message.kind == "negative" and placed.message.error_code is not None:
-            yield "response.nbss.error_code", placed.message.error_code
+            found["response.nbss.error_code"] = placed.message.error_code
 
 
-def _request(placed: Placed) -> Iterator[Item]:
+def _request(placed: Placed, found: Found) -> None:
     message = placed.message
-    yield "request.smb.present", message.kind == "smb1"
-    yield "request.smb2.present", message.kind == "smb2"
+    found["request.smb.present"] = message.kind == "smb1"
+    found["request.smb2.present"] = message.kind == "smb2"
     body, header = message.body, message.header
     if isinstance(header, smb1.Smb1Header):
-        yield "request.smb.flags2.sec_sig", bool(header.flags2 & constants.FLAGS2_SIGNED)
-        yield (
-            "request.smb.flags2.sec_sig_required",
-            bool(header.flags2 & constants.FLAGS2_SIGNING_REQUIRED),
-        )
+        found["request.smb.flags2.sec_sig"] = bool(header.flags2 & constants.FLAGS2_SIGNED)
+        found["request.smb.flags2.sec_sig_required"] = bool(header.flags2 & constants.FLAGS2_SIGNING_REQUIRED)
     if isinstance(body, smb1.NegotiateRequest) and offer_whole(message):
-        yield "request.smb.dialect.name", list(body.dialects)
+        found["request.smb.dialect.name"] = list(body.dialects)
     if isinstance(body, smb2.NegotiateRequest):
         if offer_whole(message):
-            yield "request.smb2.dialect", list(body.dialects)
-        yield from _optional("request.smb2.dialect_count", body.dialect_count)
-        yield from _optional("request.smb2.buffer_code", body.structure_size)
-        yield from _mode(_REQUEST, body.security_mode)
-        yield from _capabilities(_REQUEST, body.capabilities)
+            found["request.smb2.dialect"] = list(body.dialects)
+        _optional("request.smb2.dialect_count", body.dialect_count, found)
+        _optional("request.smb2.buffer_code", body.structure_size, found)
+        _mode(_REQUEST, body.security_mode, found)
+        _capabilities(_REQUEST, body.capabilities, found)
         if body.contexts is not None and message.complete:
-            yield from _optional("request.smb2.negotiate_context.count", body.context_count)
-            yield from _contexts(_REQUEST, body.contexts)
+            _optional("request.smb2.negotiate_context.count", body.context_count, found)
+            _contexts(_REQUEST, body.contexts, found)
 
 
-def _response(placed: Placed) -> Iterator[Item]:
+def _response(placed: Placed, found: Found) -> None:
     message = placed.message
-    yield "response.smb.present", message.kind == "smb1"
-    yield "response.smb2.present", message.kind == "smb2"
+    found["response.smb.present"] = message.kind == "smb1"
+    found["response.smb2.present"] = message.kind == "smb2"
     if message.status is not None:
-        yield f"response.{'smb' if message.kind == 'smb1' else 'smb2'}.nt_status", message.status
+        found[f"response.{'smb' if message.kind == 'smb1' else 'smb2'}.nt_status"] = message.status
     body = message.body
     if isinstance(body, smb1.NegotiateResponse):
-        yield from _optional("response.smb.dialect.index", body.dialect_index)
+        _optional("response.smb.dialect.index", body.dialect_index, found)
         if body.security_mode is not None:
             for name, bit in _SMB1_MODE:
-                yield f"response.smb.sm.{name}", bool(body.security_mode & bit)
+                found[f"response.smb.sm.{name}"] = bool(body.security_mode & bit)
         if body.capabilities is not None:
             extended = bool(body.capabilities & constants.SMB1_CAP_EXTENDED_SECURITY)
-            yield "response.smb.server_cap.extended_security", extended
+            found["response.smb.server_cap.extended_security"] = extended
     if isinstance(body, smb2.NegotiateResponse):
-        yield from _optional("response.smb2.dialect", body.dialect)
-        yield from _optional("response.smb2.buffer_code", body.structure_size)
-        yield from _mode(_RESPONSE, body.security_mode)
-        yield from _capabilities(_RESPONSE, body.capabilities)
-        yield from _optional("response.smb2.max_trans_size", body.max_transact_size)
-        yield from _optional("response.smb2.max_read_size", body.max_read_size)
-        yield from _optional("response.smb2.max_write_size", body.max_write_size)
+        _optional("response.smb2.dialect", body.dialect, found)
+        _optional("response.smb2.buffer_code", body.structure_size, found)
+        _mode(_RESPONSE, body.security_mode, found)
+        _capabilities(_RESPONSE, body.capabilities, found)
+        _optional("response.smb2.max_trans_size", body.max_transact_size, found)
+        _optional("response.smb2.max_read_size", body.max_read_size, found)
+        _optional("response.smb2.max_write_size", body.max_write_size, found)
         if body.contexts is not None and message.complete:
-            yield from _contexts(_RESPONSE, body.contexts)
+            _contexts(_RESPONSE, body.contexts, found)
     token = body.token if isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) else None
     if token is not None and token.mech_types:
-        yield "response.spnego.MechType", list(token.mech_types)
+        found["response.spnego.MechType"] = list(token.mech_types)
 
 
-def _optional(name: str, value: int | None) -> Iterator[Item]:
+def _optional(name: str, value: int | None, found: Found) -> None:
     if value is not None:
-        yield name, value
+        found[name] = value
 
 
-def _mode(names: _Names, mode: int | None) -> Iterator[Item]:
+def _mode(names: _Names, mode: int | None, found: Found) -> None:
     if mode is not None:
-        yield names.sign_enabled, bool(mode & constants.SIGNING_ENABLED)
-        yield names.sign_required, bool(mode & constants.SIGNING_REQUIRED)
+        found[names.sign_enabled] = bool(mode & constants.SIGNING_ENABLED)
+        found[names.sign_required] = bool(mode & constants.SIGNING_REQUIRED)
 
 
-def _capabilities(names: _Names, capabilities: int | None) -> Iterator[Item]:
+def _capabilities(names: _Names, capabilities: int | None, found: Found) -> None:
     if capabilities is not None:
         for name, bit in names.capabilities:
-            yield name, bool(capabilities & bit)
+            found[name] = bool(capabilities & bit)
 
 
-def _contexts(names: _Names, contexts: Sequence[Context]) -> Iterator[Item]:
+def _contexts(names: _Names, contexts: Sequence[Context], found: Found) -> None:
     types = [context.type for context in contexts]
-    yield names.types, types
+    found[names.types] = types
     for kind, name in names.ids:
         if kind in types:
-            yield name, [i for c in contexts if c.type == kind for i in c.ids]
+            found[name] = [i for c in contexts if c.type == kind for i in c.ids]
     netname = next((c.name for c in contexts if c.type == constants.NETNAME and c.name is not None), None)
     if names.netname is not None and netname is not None:
-        yield names.netname, netname
+        found[names.netname] = netname

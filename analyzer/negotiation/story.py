@@ -206,16 +206,9 @@ _Said = tuple[Message, int, int]     # with frame.number and time of the frame t
 
 def _said(stream: ByteStream) -> list[_Said]:
     """The messages of one side of which a byte was captured."""
-    said = []
-    done: tuple[int, int] | None = None
-    span = (-1, -1)
-    for message in messages(_runs(stream), _starts(stream)):
-        if span != (message.at, message.end):        # the commands of a compound share theirs
-            span = (message.at, message.end)
-            done = stream.completed_at(*span)
-        if done is not None:
-            said.append((message, *done))
-    return said
+    found = messages(_runs(stream), _starts(stream))
+    done = stream.completions([(message.at, message.end) for message in found])
+    return [(message, *of) for message, of in zip(found, done, strict=True) if of is not None]
 
 
 def _runs(stream: ByteStream) -> list[tuple[int, bytes]]:

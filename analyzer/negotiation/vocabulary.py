@@ -25,6 +25,8 @@ class Fact(NamedTuple):
 
 Value = bool | int | float | str | list[int] | list[str]
 Facts = Mapping[str, Value]
+Found = dict[str, Value]
+"""Facts while they are put together."""
 
 _REQUEST: Final = (
     Fact("request.smb.present", "bool", "the last NEGOTIATE request is an SMB1 message"),

@@ -5,6 +5,7 @@ for some types a rest. FORMS holds the shapes; an unknown type is kept with its 
 """
 
 import struct
+from functools import partial
 from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
@@ -101,6 +102,7 @@ class _Reader(NamedTuple):
     """A form as it is read: its layout, where the members of Context stand in it, and Form.whole."""
 
     fixed: Layout
+    size: int
     count_at: int
     salt_at: int
     flags_at: int
@@ -109,11 +111,12 @@ class _Reader(NamedTuple):
 
 def _reader(form: Form) -> _Reader:
     count_at, salt_at, flags_at = map(form.place, ("id_count", "salt_length", "flags"))
-    return _Reader(form.fixed, count_at, salt_at, flags_at, form.whole)
+    return _Reader(form.fixed, form.fixed.size, count_at, salt_at, flags_at, form.whole)
 
 
 _READERS = {kind: _reader(form) for kind, form in FORMS.items()}
 _UNKNOWN_READER = _reader(UNKNOWN)
+_made = partial(tuple.__new__, Context)
 
 
 def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | None:
@@ -125,25 +128,26 @@ def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | No
     if at + 4 > end:
         return None
     kind, length = _HEAD.unpack_from(data, at)
-    fixed, count_at, salt_at, flags_at, whole = _READERS.get(kind, _UNKNOWN_READER)
+    fixed, size, count_at, salt_at, flags_at, whole = _READERS.get(kind, _UNKNOWN_READER)
     start = at + HEADER_SIZE
     content = data[start : min(start + length, end)] if keep or whole else b""
-    if not fixed.size:
+    if not size:
         name = None
         if kind == constants.NETNAME and len(content) == length:
             name = content.decode("utf-16-le", "replace")
-        return Context(at, kind, length, content, None, (), None, None, None, name)
+        return _made((at, kind, length, content, None, (), None, None, None, name))
+    # Members that the form does not have stand behind its end, where a None is.
     values = (*fixed.read(data, start, end), None)
-    last = len(values) - 1
-    count, salt_length = values[min(count_at, last)], values[min(salt_at, last)]
-    place = start + fixed.size
+    count = values[count_at]
+    place = start + size
     ids = numbers(data, place, count, end) if count else ()
+    salt_length = values[salt_at]
     salt = None
     if salt_length is not None:
         place += 2 * (count or 0)
         if place + salt_length <= end:
             salt = data[place : place + salt_length]
-    return Context(at, kind, length, content, count, ids, salt_length, salt, values[min(flags_at, last)])
+    return _made((at, kind, length, content, count, ids, salt_length, salt, values[flags_at], None))
 
 
 def demanded(context: Context) -> int:
@@ -151,7 +155,7 @@ def demanded(context: Context) -> int:
     reader = _READERS.get(context.type, _UNKNOWN_READER)
     if reader.whole:
         return context.data_length
-    return reader.fixed.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
+    return reader.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
 
 
 def walk(

@@ -75,6 +75,18 @@ def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator
                 continue
             at = resumed
         while at < len(data):
+            begin = at + HEADER_SIZE
+            # What nearly all packets are, without a call for each.
+            if data[at] == constants.SESSION_MESSAGE and data[begin : begin + 4] in _MAGICS:
+                length = int.from_bytes(data[at + 1 : begin], "big")
+                if length >= 4:
+                    at = begin + length
+                    body = data[begin:at]
+                    yield _made((
+                        start + begin - HEADER_SIZE, start + at, constants.SESSION_MESSAGE, length, body,
+                        len(body) == length, None,
+                    ))  # fmt: skip
+                    continue
             frame = _frame(data, at, start)
             if frame is not None:
                 yield frame
@@ -97,13 +109,7 @@ def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator
 def _frame(data: bytes, at: int, start: int) -> Frame | None:
     """The packet whose header stands at `at` of a run, None where none can stand."""
     kind = data[at]
-    begin = at + HEADER_SIZE
-    if kind == constants.SESSION_MESSAGE and data[begin : begin + 4] in _MAGICS:
-        length = int.from_bytes(data[at + 1 : begin], "big")
-        if length >= 4:
-            body = data[begin : begin + length]
-            return _made((start + at, start + begin + length, kind, length, body, len(body) == length, None))
-    head = data[at:begin]
+    head = data[at : at + HEADER_SIZE]
     if kind != constants.SESSION_MESSAGE and kind not in _LENGTHS:
         return None
     if len(head) < HEADER_SIZE:

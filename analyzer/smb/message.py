@@ -99,8 +99,9 @@ def messages(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> list[M
     """
     found: list[Message] = []
     for frame in frames(runs, starts):
-        if frame.type == constants.SESSION_MESSAGE and frame.body[:1] == b"\xFE":
-            message, step = _smb2_message(frame, frame.body, frame.length, 0)
+        body = frame.body
+        if frame.type == constants.SESSION_MESSAGE and body[:1] == b"\xFE":
+            message, step = _smb2_message(frame, body, frame.length, 0)
             found.append(message)
             if step is not None:
                 found += _compounded(frame, step)
@@ -205,26 +206,28 @@ def _compounded(frame: Frame, step: int) -> list[Message]:
 
 def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Message, int | None]:
     """The command at `offset` of the packet, and how far behind it the next one begins, if any."""
-    truncated = () if frame.complete else _truncated(frame, offset)
+    complete = frame.complete
+    truncated = () if complete else _truncated(frame, offset)
     if len(data) < _FLAGS_END:
         return _message("smb2", frame, offset=offset, anomalies=_short_header(size) + truncated), None
-    header = _smb2_header(smb2.HEADER.read(data, 0))
-    command, response = header.command, bool(header.flags & constants.FLAG_RESPONSE)
-    step = header.next_command or None
+    values = smb2.HEADER.read(data, 0)
+    header = _smb2_header(values)
+    _, structure_size, _, status, command, _, flags, next_command, message_id, _, _, session_id, _ = values
+    response = bool(flags & constants.FLAG_RESPONSE)
+    step = next_command or None
     found: Sequence[Anomaly] = ()
-    if size < smb2.HEADER_SIZE or header.structure_size != smb2.HEADER_SIZE or step is not None:
+    if size < smb2.HEADER_SIZE or structure_size != smb2.HEADER_SIZE or step is not None:
         step, found = _checked_header(header, size, step)
     body: Body | None = None
     faults: Sequence[Anomaly] = ()
-    if len(data) >= smb2.HEADER_SIZE and (command in _READ or (response and header.status)):
+    if len(data) >= smb2.HEADER_SIZE and (command in _READ or (response and status)):
         if step is not None:
             data, size = data[:step], step
         body, faults = _smb2_body(data, size, header, response=response)
     # As the tuple that it is: by name it takes as long again as all before it.
     message = _made((
-        "smb2", frame.at, frame.end, frame.complete, offset, command, response,
-        header.status if response else None, header.message_id,
-        bool(header.flags & constants.FLAG_SIGNED), header.session_id, header, body,
+        "smb2", frame.at, frame.end, complete, offset, command, response, status if response else None, message_id,
+        bool(flags & constants.FLAG_SIGNED), session_id, header, body,
         (*found, *faults, *truncated) if found or faults or truncated else (),
         None, None, data if command == constants.NEGOTIATE else b"",
     ))  # fmt: skip

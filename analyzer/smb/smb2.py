@@ -158,11 +158,11 @@ def read_negotiate_request(data: bytes, size: int) -> tuple[NegotiateRequest, li
 
     Anomalies: "fixed", "dialects", "contexts" as a strict server would refuse them (3.3.5.4).
     """
-    request = NegotiateRequest(*NEGOTIATE_REQUEST.read(data, HEADER_SIZE))
-    faults = check_fixed(NEGOTIATE_REQUEST, size, request.structure_size, 36)
-    count = request.dialect_count
+    fixed = NEGOTIATE_REQUEST.read(data, HEADER_SIZE)
+    structure_size, count, _, _, _, _, _, context_offset, context_count, _ = fixed
+    faults = check_fixed(NEGOTIATE_REQUEST, size, structure_size, 36)
     if count is None:
-        return request, faults
+        return NegotiateRequest(*fixed), faults
     dialects = numbers(data, DIALECTS_AT, count)
     if count == 0:
         faults.append(Anomaly(Kind.EMPTY_LIST, HEADER_SIZE + 2, "dialects", "no dialect offered"))
@@ -171,12 +171,10 @@ def read_negotiate_request(data: bytes, size: int) -> tuple[NegotiateRequest, li
         room = max(size - DIALECTS_AT, 0) // 2
         faults.append(Anomaly(Kind.COUNT_OVERRUNS, DIALECTS_AT, "dialects", f"{count} dialects, room for {room}"))
     contexts = None
-    if has_contexts(dialects) and request.context_offset is not None and request.context_count is not None:
-        contexts, more = walk(
-            data, size, request.context_offset, request.context_count, first=end, response=False
-        )
+    if has_contexts(dialects) and context_offset is not None and context_count is not None:
+        contexts, more = walk(data, size, context_offset, context_count, first=end, response=False)
         faults += more
-    return request._replace(dialects=dialects, contexts=contexts), faults
+    return NegotiateRequest._make((*fixed, dialects, contexts)), faults
 
 
 def has_contexts(dialects: tuple[int, ...]) -> bool:
@@ -189,24 +187,19 @@ def read_negotiate_response(data: bytes, size: int) -> tuple[NegotiateResponse, 
 
     Anomalies: "fixed", "security-buffer", "contexts", in that order (3.2.5.2).
     """
-    response = NegotiateResponse(*NEGOTIATE_RESPONSE.read(data, HEADER_SIZE))
-    faults = check_fixed(NEGOTIATE_RESPONSE, size, response.structure_size, 65)
-    buffer = _security_buffer(data, size, response.security_offset, response.security_length, faults)
+    fixed = NEGOTIATE_RESPONSE.read(data, HEADER_SIZE)
+    structure_size, _, _, dialect, context_count, *_, offset, length, context_offset = fixed
+    faults = check_fixed(NEGOTIATE_RESPONSE, size, structure_size, 65)
+    buffer = _security_buffer(data, size, offset, length, faults)
     token = None if buffer is None else read_token(buffer)
     if token is not None and (token.form == "unknown" or not token.whole):
         detail = "not a GSS token" if token.form == "unknown" else "the token ends before its length says"
-        faults.append(Anomaly(Kind.BAD_TOKEN, response.security_offset or 0, "security-buffer", detail))
+        faults.append(Anomaly(Kind.BAD_TOKEN, offset or 0, "security-buffer", detail))
     contexts = None
-    if (
-        response.dialect == constants.SMB_3_1_1
-        and response.context_offset is not None
-        and response.context_count is not None
-    ):
-        contexts, more = walk(
-            data, size, response.context_offset, response.context_count, first=BUFFER_AT, response=True
-        )
+    if dialect == constants.SMB_3_1_1 and context_offset is not None and context_count is not None:
+        contexts, more = walk(data, size, context_offset, context_count, first=BUFFER_AT, response=True)
         faults += more
-    return response._replace(security_buffer=buffer, token=token, contexts=contexts), faults
+    return NegotiateResponse._make((*fixed, buffer, token, contexts)), faults
 
 
 def _security_buffer(

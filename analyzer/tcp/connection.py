@@ -181,18 +181,29 @@ class ByteStream(NamedTuple):
         run = self.run_at(offset)
         return None if run is None else run.frames[bisect_left(run.ends, offset + 1)]
 
+    def completions(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int] | None]:
+        """completed_at() of many (start, end), in ascending order."""
+        if len(self.runs) != 1:
+            return [self.completed_at(start, end) for start, end in spans]
+        found: list[tuple[int, int] | None] = []
+        run = self.runs[0]
+        first, ends, frames, times = run.start, run.ends, run.frames, run.times_ns
+        low = 0
+        for start, end in spans:
+            if not first <= start < min(end, ends[-1]):
+                found.append(self.completed_at(start, end))
+                continue
+            low = bisect_left(ends, start + 1, low)
+            if end <= ends[low]:
+                found.append((frames[low], times[low]))
+                continue
+            brought = frames[low : bisect_left(ends, end, low) + 1]
+            newest = max(brought)
+            found.append((newest, times[low + brought.index(newest)]))
+        return found
+
     def completed_at(self, start: int, end: int) -> tuple[int, int] | None:
         """(frame.number, time_ns) of the frame that completes the bytes start..end."""
-        if len(self.runs) == 1:
-            begin, _, ends, frames, times = self.runs[0]
-            if begin <= start < end <= ends[-1]:
-                low = bisect_left(ends, start + 1)
-                high = bisect_left(ends, end, low)
-                if low == high:
-                    return frames[low], times[low]
-                brought = frames[low : high + 1]
-                newest = max(brought)
-                return newest, times[low + brought.index(newest)]
         first = max(bisect_right(self.runs, start, key=_start) - 1, 0)
         pieces: list[tuple[int, int]] = []
         for run in self.runs[first : bisect_left(self.runs, end, key=_start)]:

@@ -19,6 +19,7 @@ _UNSET = 1 << 40                  # beyond every offset and row
 class Evidence(NamedTuple):
     """The payload rows by connection, side and capture order, and what is known of each side.
 
+    Rows of a side that only came in another order are in that of its stream.
     Columns by payload row: offset .. time_ns. Columns by side (2 * connection + side): bounds
     (one more: where its payload rows begin) .. simple.
     """
@@ -103,15 +104,18 @@ class Kept(NamedTuple):
         present = np.minimum(present, length)
         end = offset + length
         bounds = np.searchsorted(of, np.arange(sides + 1))
-        before = np.concatenate(([0], end[:-1]))
-        before[bounds[:-1][bounds[:-1] < bounds[1:]]] = 0
-        odd = (offset != before) | (present != length)
+        apart = _apart(of, offset, end, present == length, sides)
+        if apart.any():
+            turned = _by_offset(of, offset, end, (present == length) & (length > 0), apart)
+            offset, length, present, end, order = (
+                column[turned] for column in (offset, length, present, end, order)
+            )
         filled = bounds[:-1] < bounds[1:]
         total = np.zeros(sides, np.int64)
         total[filled] = end[bounds[1:][filled] - 1]
         # A FIN that was not captured is acknowledged too: one number more than bytes.
         reached = np.where((reached == total + 1) & (fin == _UNSET), total, reached)
-        simple = (np.bincount(of[odd], minlength=sides) == 0) & (reached <= total)
+        simple = ~apart & (reached <= total)
         return Evidence(
             offset,
             length,
@@ -208,3 +212,33 @@ class Kept(NamedTuple):
         fin[side[at]] = (self.offset + self.rows.length)[at] - start[side[at]]
         row[side[at]] = at
         return fin, row
+
+
+def _apart(
+    of: NDArray[np.int64], offset: NDArray[np.int64], end: NDArray[np.int64], whole: NDArray[np.bool_], sides: int
+) -> NDArray[np.bool_]:
+    """Which sides have rows that do not follow each other from offset 0 on, or are not whole. of: ascending, the side of each row."""
+    before = np.zeros(len(of), np.int64)
+    before[1:] = np.where(of[1:] == of[:-1], end[:-1], 0)
+    found = np.zeros(sides, np.bool_)
+    found[of[hits((offset != before) | ~whole)]] = True
+    return found
+
+
+def _by_offset(
+    of: NDArray[np.int64],
+    offset: NDArray[np.int64],
+    end: NDArray[np.int64],
+    whole: NDArray[np.bool_],
+    apart: NDArray[np.bool_],
+) -> NDArray[np.int64]:
+    """The rows, those of sides in the order of their streams that follow each other then; these are no longer `apart`."""
+    rows = hits(apart[of])
+    side = of[rows]
+    turned = rows[np.lexsort((offset[rows], side))]
+    left = _apart(side, offset[turned], end[turned], whole[turned], len(apart))
+    found = np.arange(len(of))
+    mended = ~left[side]
+    found[rows[mended]] = turned[mended]
+    apart &= left
+    return found

@@ -83,9 +83,9 @@ class FlowTable:
             flags=segments.flags * ~short if len(segments.unnumbered) else segments.flags,
             counts=sized(segments),
         )
-        numbered = hits(flow >= 0)
-        if len(numbered) == len(flow):
+        if not len(flow) or int(flow.min()) >= 0:
             return self._assign(rows, known)
+        numbered = hits(flow >= 0)
         part = self._assign(rows.take(numbered), known)
         result = Assignment(
             np.full(len(flow), _NONE, np.int64),
@@ -152,7 +152,8 @@ class FlowTable:
         """Rows of numbered flows; flows from `before` on are new in this chunk."""
         flow, direction = rows.flow, rows.direction
         slot = 2 * flow + direction
-        newly = self._set_bases(rows, slot)
+        acks = rows.counts & ((rows.flags & _ACK) != 0)
+        newly = self._set_bases(rows, slot, acks)
         first = _first_rows(flow, hits(flow >= before), before, len(self._pairs))
         self._opener[before : len(self._pairs)] = direction[first]
         # Within the chunk a base only changes in flows where one of these SYNs stands.
@@ -162,7 +163,7 @@ class FlowTable:
             reused = np.zeros(len(self._pairs), np.bool_)
             reused[flow[odd]] = True
             self._known[newly[reused[newly >> 1]]] = False
-            return _told(self._assign_reused(rows, slot, first, before, reused), rows)
+            return _told(self._assign_reused(rows, slot, first, before, reused), rows.counts, acks)
         self._stream[before + np.argsort(first)] = np.arange(self.streams, self.streams + len(first))
         self.streams += len(first)
         everywhere = Assignment(
@@ -171,22 +172,32 @@ class FlowTable:
             self._base[slot],
             self._base[slot ^ 1],
         )
-        return _told(everywhere, rows)
+        return _told(everywhere, rows.counts, acks)
 
-    def _set_bases(self, rows: Rows, slot: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Give each side without a base the one its first row here tells. Returns the sides set."""
-        lacking = hits(~(self._known[slot] & self._known[slot ^ 1]))
-        if len(lacking) < len(slot):
-            rows, slot = rows.take(lacking), slot[lacking]
-        acks = rows.counts & ((rows.flags & _ACK) != 0)
-        side = np.stack((slot, slot ^ 1), axis=1).ravel()
-        telling = np.stack((rows.counts, acks), axis=1).ravel() & ~self._known[side]
-        at = hits(telling)[::-1]       # backwards: of several values the first one stays
-        row = at >> 1
-        own = rows.seq[row] - ((rows.flags[row] & _SYN) == 0).astype(np.uint32)
-        self._base[side[at]] = np.where(at & 1, rows.ack[row] - np.uint32(1), own)
-        self._known[side[at]] = True
-        return side[at]
+    def _set_bases(self, rows: Rows, slot: NDArray[np.int64], acks: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """Give each side without a base the one its first row here tells. Returns the sides set.
+
+        acks: rows that tell the other side's.
+        """
+        other = slot ^ 1
+        own = self._first_telling(slot, hits(rows.counts & ~self._known[slot]))
+        peer = self._first_telling(other, hits(acks & ~self._known[other]))
+        side = np.concatenate((slot[own], other[peer]))
+        base = np.concatenate((
+            rows.seq[own] - ((rows.flags[own] & _SYN) == 0).astype(np.uint32), rows.ack[peer] - np.uint32(1),
+        ))
+        # Backwards: of two values the first one stays. In a row its own side comes first.
+        order = np.argsort(np.concatenate((2 * own, 2 * peer + 1)))[::-1]
+        self._base[side[order]] = base[order]
+        self._known[side] = True
+        return side
+
+    def _first_telling(self, side: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The first of some rows, ascending, for each of their sides, whose bases are not known."""
+        scratch, side = self._base, side[rows]
+        scratch[side[::-1]] = rows[::-1]
+        first: NDArray[np.int64] = rows[scratch[side] == rows]
+        return first
 
     def _assign_reused(
         self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.bool_]
@@ -231,10 +242,9 @@ def sized(segments: SegmentTable) -> NDArray[np.bool_]:
     return found
 
 
-def _told(assigned: Assignment, rows: Rows) -> Assignment:
+def _told(assigned: Assignment, counts: NDArray[np.bool_], acks: NDArray[np.bool_]) -> Assignment:
     """Without the bases that a row itself does not need: they may come from later rows of the chunk."""
-    acks = rows.counts & ((rows.flags & _ACK) != 0)
-    return assigned._replace(base=assigned.base * rows.counts, peer_base=assigned.peer_base * acks)
+    return assigned._replace(base=assigned.base * counts, peer_base=assigned.peer_base * acks)
 
 
 def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:

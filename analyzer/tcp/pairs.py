@@ -112,11 +112,11 @@ class PairTable:
     ) -> NDArray[np.int64]:
         """Probe slot after slot, all rows at once. `add`: new pairs claim the empty slot they come to."""
         slots, last = self._slots, len(self._slots) - 1
-        found = np.full(len(first), _EMPTY, np.int64)
+        found = np.zeros(0, np.int64)
         rows: NDArray[np.int64] | None = None            # None: all of them
         at = self._home(first, second)
         one, two = first, second
-        while len(at):
+        while rows is None or len(rows):
             number = slots[at]
             taken = number >= 0
             if add and not taken.all():
@@ -124,14 +124,14 @@ class PairTable:
                 self._claim(at[free], one[free], two[free])
                 number = slots[at]
                 taken = number >= 0
-            same = taken & (self._first[number] == one) & (self._second[number] == two)
+            # What another pair has taken is put right in the next round; _EMPTY is what it should be.
             if rows is None:
-                if same.all():
-                    return number.astype(np.int64)
-                rows = np.arange(len(at))
-            found[rows[same]] = number[same]
-            onward = hits(taken & ~same)
-            rows, at = rows[onward], (at[onward] + 1) & last
+                found = number.astype(np.int64)
+            else:
+                found[rows] = number
+            onward = hits(taken & ((self._first[number] != one) | (self._second[number] != two)))
+            rows = onward if rows is None else rows[onward]
+            at = (at[onward] + 1) & last
             one, two = first[rows], second[rows]
         return found
 

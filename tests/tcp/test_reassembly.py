@@ -89,6 +89,26 @@ def test_many_cut_segments_cost_no_square() -> None:
     assert len(stream.gaps) == 59_999
 
 
+SPANS = st.lists(st.tuples(st.integers(0, 30), st.integers(0, 12)), max_size=12)
+
+
+@given(st.data(), SPANS, st.integers(0, 1))
+def test_completions_are_those_asked_for_one_by_one(
+    data: st.DataObject, spans: list[tuple[int, int]], missing: int
+) -> None:
+    """Of one run, its pieces in any order of frames, and of two with a hole between them."""
+    frames = data.draw(st.permutations(range(1, 7)))
+    rows = [Piece(4 * i + missing * (i > 3), 4, frame, 10 * frame, b"abcd") for i, frame in enumerate(frames)]
+    stream = reassemble(sorted(rows, key=lambda piece: piece.frame))
+    asked = sorted((start, start + size) for start, size in spans)
+    found = stream.completions(asked)
+    assert found == [stream.completed_at(*span) for span in asked]
+    for (start, end), done in zip(asked, found, strict=True):
+        touched = [p for p in rows if p.offset < end and p.offset + 4 > start]
+        if start < end and touched:
+            assert done == max((p.frame, p.time_ns) for p in touched)
+
+
 PARTS = st.lists(
     st.builds(
         lambda offset, data, cut: (offset, data, cut),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analyzer.tcp import arena, select
+from analyzer.tcp import arena, evidence, select
 from analyzer.tcp.connection import Connection, Gap
 from analyzer.tcp.flows import FlowTable
 from analyzer.tcp.limit import LimitReached
@@ -48,7 +48,7 @@ def store_of(
 def connections(
     packets: list[Packet], ports: frozenset[int] | None = SMB_PORTS, limits: StoreLimits | None = None
 ) -> list[Connection]:
-    """All connections; the same whatever the chunks, as often as they are asked for, and by way of a file."""
+    """All connections; the same whatever the chunks, as often as they are asked for, by way of a file, and piece by piece."""
     store = store_of(packets, ports=ports, limits=limits)
     found = list(store.connections())
     assert list(store.connections()) == found
@@ -59,6 +59,9 @@ def connections(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(arena, "IN_MEMORY", 0)
         assert list(store_of(packets, 3, ports, limits).connections()) == found
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(evidence, "_by_offset", lambda of, *_: np.arange(len(of)))
+        assert list(store.connections()) == found
     return found
 
 
