@@ -182,11 +182,12 @@ class Counter:
         iwarp = hits(long & ((source == IWARP) | (destination == IWARP)))
         self._see_rdma("iWARP", segments.frame[iwarp])
         # One byte decides for most: whole heads are fetched of few.
-        rows = rows[segments.data[segments.payload[rows]] == 0]
+        rows = rows[hits(segments.data[segments.payload[rows]] == 0)]
         head = gather(segments.data, segments.payload[rows], _SMB)
         like = (head["protocol"] >= 0xFC) & (head["signature"] == _SIGNATURE)
-        if like.any():
-            rows, head = rows[like], head[like]
+        found = hits(like)
+        if len(found):
+            rows, head = rows[found], head.take(found)
             answer = np.where(head["protocol"] == 0xFF, head["flags1"] & 0x80, head["flags2"] & 1) != 0
             server = np.where(answer, source[rows], destination[rows])
             for port in distinct(server).tolist():

@@ -30,6 +30,9 @@ def gather(data: NDArray[np.uint8], at: NDArray[np.int64], record: np.dtype[Any]
     return rows.view(record)
 
 
+# Of arrays of records take() is fifty times as fast as an index, which copies field by field.
+
+
 def hits(column: NDArray[Any]) -> NDArray[np.int64]:
     """Where a mask or column is not zero, ascending. np.flatnonzero without its calls of calls, which take as long as the search."""
     found: NDArray[np.int64] = column.nonzero()[0]

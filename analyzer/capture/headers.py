@@ -132,14 +132,14 @@ def _ipv4(chunk: Chunk, rows: Rows) -> None:
         # Cooked captures have been seen with IPv6 under the type of IPv4; Wireshark goes on there.
         chunk.push(IPV6, rows.take(hits(first >> 4 == 6)))
         sound = hits((first >> 4 == 4) & (first & 15 >= 5))
-        rows, header = rows.take(sound), header[sound]
+        rows, header = rows.take(sound), header.take(sound)
     size = (header["version"] & 15).astype(np.int64) << 2
     total = header["total"].astype(np.int64)
     if (total < size).any():
         # A length of zero is written by segmentation offload: the frame's own length counts.
         total[total == 0] = 1 << 40
         sound = hits(total >= size)
-        rows, header, size, total = rows.take(sound), header[sound], size[sound], total[sound]
+        rows, header, size, total = rows.take(sound), header.take(sound), size[sound], total[sound]
     ip = rows.at
     rows = rows._replace(at=ip + size, end=np.minimum(rows.end, ip + total), ip=ip)
     fragment = header["fragment"] & 0x3FFF
@@ -151,7 +151,7 @@ def _ipv4(chunk: Chunk, rows: Rows) -> None:
             (place & 0x1FFF) << 3, place & 0x2000 != 0,
         ))
         whole = hits(fragment == 0)
-        rows, header = rows.take(whole), header[whole]
+        rows, header = rows.take(whole), header.take(whole)
     chunk.dispatch(IP4, header["protocol"], rows)
 
 
@@ -161,7 +161,7 @@ def _ipv6(chunk: Chunk, rows: Rows) -> None:
     sound = header["version"] >> 28 == 6
     if not sound.all():
         which = hits(sound)
-        rows, header = rows.take(which), header[which]
+        rows, header = rows.take(which), header.take(which)
     payload = header["payload"].astype(np.int64)
     mark = rows.mark
     empty = payload == 0

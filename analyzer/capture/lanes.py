@@ -67,7 +67,7 @@ def walk_in_lanes(  # noqa: PLR0917 - what one format's records are like
         count = np.add.reduce(inside.view(np.uint8), axis=0, dtype=np.uint8).astype(np.int64)     # STEPS + 1 at most
         going = count > steps
         inside[steps, going] = False                 # where they go on
-        found.append(lanes[inside])
+        found.append(lanes.reshape(-1).take(hits(inside.reshape(-1))))
         done = hits(~going)
         final = lanes[count[done] - 1, done]
         arrived.append((final + every[final] + header, bound[done]))

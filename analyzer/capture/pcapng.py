@@ -37,10 +37,13 @@ class _Rows(NamedTuple):
     big: NDArray[np.bool_]               # the byte order
     head: NDArray[Any]                   # HEAD, as it is written
 
-    def take(self, which: slice | NDArray[np.int64] | NDArray[np.bool_]) -> _Rows:
+    def take(self, which: NDArray[np.int64]) -> _Rows:
         """Some of them."""
-        return _Rows(
-            self.at[which], self.end[which], self.kind[which], self.total[which], self.big[which], self.head[which])
+        return _Rows._make(column.take(which) for column in self)
+
+    def upto(self, count: int) -> _Rows:
+        """The first ones."""
+        return _Rows._make(column[:count] for column in self)
 
     def native(self, field: str) -> NDArray[np.uint32]:
         """A field of the heads as a number."""
@@ -111,7 +114,7 @@ class PcapngWalker:
             row = int(packets[count])
             stop = _Stop(int(rows.at[row]), 12, (
                 f"a packet block of {rows.total[row]} bytes that claims {frames.captured[count]} bytes of frame"))
-            rows = rows.take(slice(row))
+            rows = rows.upto(row)
             frames = Frames(
                 frames.start[:count], frames.captured[:count], frames.original[:count], frames.time_ns[:count],
                 frames.link_type[:count], 0, 0)
@@ -125,7 +128,7 @@ class PcapngWalker:
         base, declared = np.zeros(len(rows.at), np.int64), np.full(len(rows.at), carried, np.int64)
         known = self._interfaces
         if sections.any() or new.any():
-            which = rows.take(new)
+            which = rows.take(hits(new))
             known = known.and_then(interfaces(chunk, which.at + 8, which.end - 4, which.big))
             before = carried + np.cumsum(new)            # interfaces described up to here, of all sections
             begins = np.concatenate([np.zeros(1, np.int64), before[sections]])
@@ -142,12 +145,12 @@ class PcapngWalker:
         self._big = bool(rows.big[last])
         names = rows.kind == _NAMES
         if names.any():
-            which = rows.take(names)
+            which = rows.take(hits(names))
             self._remarks.take_names(chunk, which.at, which.end, which.big)
         statistics = (rows.kind == _STATISTICS) & (rows.total >= 24)
         if statistics.any():
             section = self._section + np.cumsum(rows.kind == SECTION_HEADER)
-            which = rows.take(statistics)
+            which = rows.take(hits(statistics))
             self._remarks.take_statistics(
                 chunk, which.at, which.end, which.big, (section[statistics], which.native("third").astype(np.int64)))
         self._section += int(np.count_nonzero(rows.kind == SECTION_HEADER))
@@ -192,7 +195,7 @@ def _sound(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> tuple[_Rows, 
     else:
         broken = ""
         need = int(length[count])
-    return rows.take(slice(count)), _Stop(int(at[count]), need, broken)
+    return rows.upto(count), _Stop(int(at[count]), need, broken)
 
 
 def _frames(rows: _Rows, described: _Described) -> Frames:

@@ -194,7 +194,7 @@ def _fragment6(chunk: Chunk, rows: Rows) -> None:
     alone = hits(offset & 0xFFF9 == 0)
     chunk.dispatch(IP6, header["next"][alone], rows.take(alone))
     part = hits(offset & 0xFFF9)
-    header, offset = header[part], offset[part]
+    header, offset = header.take(part), offset[part]
     chunk.divide(Fragments(
         rows.take(part), True, header["next"], header["id"], offset & 0xFFF8, offset & 1 != 0
     ))
@@ -204,7 +204,7 @@ def _icmp(chunk: Chunk, rows: Rows) -> None:
     rows = rows.where(rows.mark & QUOTE == 0).holding(28)
     header = chunk.gather(rows.at, _ICMP)
     which = hits(np.isin(header["type"], _ICMP_ERRORS))
-    rows, header = rows.take(which), header[which]
+    rows, header = rows.take(which), header.take(which)
     chunk.reporters.append((rows.row, chunk.gather(rows.ip + 12, _ADDRESS4)))
     mark = rows.mark | header["type"].astype(np.uint32) << 8 | header["code"]
     inner = rows.past(8)._replace(mark=mark)
@@ -222,7 +222,7 @@ def _icmp6(chunk: Chunk, rows: Rows) -> None:
     rows = rows.where(rows.mark & QUOTE == 0).holding(48)
     header = chunk.gather(rows.at, _ICMP)
     which = hits(np.isin(header["type"], _ICMP6_ERRORS))
-    rows, header = rows.take(which), header[which]
+    rows, header = rows.take(which), header.take(which)
     chunk.reporters.append((rows.row, chunk.gather(rows.ip + 8, _ADDRESS6)))
     mark = rows.mark | header["type"].astype(np.uint32) << 8 | header["code"]
     chunk.push(IPV6, rows.past(8)._replace(mark=mark))

@@ -143,7 +143,7 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
         behind = _behind(rows, which, segment, form, length)
         found = header
         if len(segment) < len(header):
-            found = header.view(f"V{form.record.itemsize}")[segment].view(form.record)
+            found = header.take(segment)
         there = np.minimum(behind.have, behind.end) - behind.at
         chunk.found.append(Segments.of(behind, form.v6, found["ip"], found["tcp"], there))
         left[behind.row] = False

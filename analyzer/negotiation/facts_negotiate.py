@@ -192,7 +192,7 @@ def _encryption_facts(story: Story, answer: smb2.NegotiateResponse, found: Found
 def server_clock_ns(placed: Placed) -> int | None:
     """The server's clock in an answer, nanoseconds since 1970; None where it gives none."""
     body = placed.message.body
-    if not isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) or not body.system_time:
+    if not isinstance(body, (smb1.NegotiateResponse, smb2.NegotiateResponse)) or not body.system_time:
         return None
     return (body.system_time - FILETIME_EPOCH) * 100
 

@@ -124,7 +124,7 @@ def _response(placed: Placed, found: Found) -> None:
         _optional("response.smb2.max_write_size", body.max_write_size, found)
         if body.contexts is not None and message.complete:
             _contexts(_RESPONSE, body.contexts, found)
-    token = body.token if isinstance(body, smb1.NegotiateResponse | smb2.NegotiateResponse) else None
+    token = body.token if isinstance(body, (smb1.NegotiateResponse, smb2.NegotiateResponse)) else None
     if token is not None and token.mech_types:
         found["response.spnego.MechType"] = list(token.mech_types)
 

@@ -98,7 +98,7 @@ def _token(message: Message) -> Token | None:
     body = message.body
     if isinstance(
         body,
-        SessionSetupRequest | SessionSetupResponse | Smb1SessionSetupRequest | Smb1SessionSetupResponse,
+        (SessionSetupRequest, SessionSetupResponse, Smb1SessionSetupRequest, Smb1SessionSetupResponse),
     ):
         return body.token
     return None
@@ -244,7 +244,7 @@ def _unsigned_refused(asked: Sequence[Placed], told: Sequence[Placed]) -> bool:
 def tree_path(step: Step) -> str | None:
     """The path that the last TREE_CONNECT asked for."""
     body = None if step.request is None else step.request.message.body
-    if isinstance(body, TreeConnectRequest | Smb1TreeConnectRequest):
+    if isinstance(body, (TreeConnectRequest, Smb1TreeConnectRequest)):
         return body.path
     return body.tree_path if isinstance(body, Smb1SessionSetupRequest) else None
 

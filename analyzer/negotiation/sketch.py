@@ -87,7 +87,7 @@ def _prints(story: Story) -> tuple[Print, ...]:
         body = None if placed is None else placed.message.body
         if placed is None or not placed.message.complete:
             continue
-        if isinstance(body, smb2.NegotiateRequest | smb2.NegotiateResponse):
+        if isinstance(body, (smb2.NegotiateRequest, smb2.NegotiateResponse)):
             salt = next((c.salt for c in body.contexts or () if c.salt and len(c.salt) >= SALT), None)
             if salt is not None:
                 found.append(Print(salt, crc32(placed.message.data[smb2.HEADER_SIZE :])))

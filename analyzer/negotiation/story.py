@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -195,10 +196,19 @@ def offered_by(request: Placed) -> tuple[str, ...]:
     """The dialects that a NEGOTIATE request offers, as text."""
     body = request.message.body
     if isinstance(body, smb2.NegotiateRequest):
-        return tuple(constants.dialect_name(d) for d in body.dialects)
+        dialects = body.dialects
+        return _names_of(dialects) if len(dialects) <= _FEW else tuple(map(constants.dialect_name, dialects))
     if isinstance(body, smb1.NegotiateRequest):
         return body.dialects
     return ()
+
+
+_FEW = 16                             # dialects of a list that is remembered: there are seven
+
+
+@lru_cache(maxsize=256)               # clients offer the same few lists
+def _names_of(dialects: tuple[int, ...]) -> tuple[str, ...]:
+    return tuple(map(constants.dialect_name, dialects))
 
 
 _Said = tuple[Message, int, int]     # with frame.number and time of the frame that completes it

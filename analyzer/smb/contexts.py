@@ -98,20 +98,13 @@ FORMS: dict[int, Form] = {
 UNKNOWN = Form(_NOTHING, None, ("data", HEX, "smb2.unknown"))
 
 
-class _Reader(NamedTuple):
-    """A form as it is read: its layout, where the members of Context stand in it, and Form.whole."""
-
-    fixed: Layout
-    size: int
-    count_at: int
-    salt_at: int
-    flags_at: int
-    whole: bool
+_Reader = tuple[Layout, int, int, int, int, bool]
+"""A form as it is read: its layout and its bytes, where id_count, salt_length and flags stand in it, Form.whole."""
 
 
 def _reader(form: Form) -> _Reader:
     count_at, salt_at, flags_at = map(form.place, ("id_count", "salt_length", "flags"))
-    return _Reader(form.fixed, form.fixed.size, count_at, salt_at, flags_at, form.whole)
+    return form.fixed, form.fixed.size, count_at, salt_at, flags_at, form.whole
 
 
 _READERS = {kind: _reader(form) for kind, form in FORMS.items()}
@@ -119,15 +112,12 @@ _UNKNOWN_READER = _reader(UNKNOWN)
 _made = partial(tuple.__new__, Context)
 
 
-def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | None:
-    """The context whose header stands at `at`, reading nothing at or after `end`.
+def decode(data: bytes, at: int, head: tuple[int, int], end: int, *, keep: bool = True) -> Context:
+    """The context at `at`, of which type and length are known, reading nothing at or after `end` (at most len(data)).
 
-    None where type and length do not both lie before `end` (at most len(data)).
     keep: fill Context.data also where its members say all there is.
     """
-    if at + 4 > end:
-        return None
-    kind, length = _HEAD.unpack_from(data, at)
+    kind, length = head
     fixed, size, count_at, salt_at, flags_at, whole = _READERS.get(kind, _UNKNOWN_READER)
     start = at + HEADER_SIZE
     content = data[start : min(start + length, end)] if keep or whole else b""
@@ -152,10 +142,10 @@ def decode(data: bytes, at: int, end: int, *, keep: bool = True) -> Context | No
 
 def demanded(context: Context) -> int:
     """Bytes that the context's own numbers demand of its data; its length where it has none."""
-    reader = _READERS.get(context.type, _UNKNOWN_READER)
-    if reader.whole:
+    _, size, _, _, _, whole = _READERS.get(context.type, _UNKNOWN_READER)
+    if whole:
         return context.data_length
-    return reader.size + 2 * (context.id_count or 0) + (context.salt_length or 0)
+    return size + 2 * (context.id_count or 0) + (context.salt_length or 0)
 
 
 def walk(
@@ -188,13 +178,12 @@ def walk(
         if start > size:
             fault(Kind.COUNT_OVERRUNS, at, f"{count} contexts announced, {index} found")
             return tuple(found), faults
-        bound = there if start > there else min(start + _HEAD.unpack_from(data, at)[1], there)
-        context = decode(data, at, bound)
-        if context is None:
+        if at + 4 > there:
             return tuple(found), faults
-        found.append(context)
-        kind, length = context.type, context.data_length
+        kind, length = head = _HEAD.unpack_from(data, at)
         end = start + length
+        context = decode(data, at, head, min(end, there))
+        found.append(context)
         if kind in seen and kind in FORMS:
             fault(Kind.DUPLICATE, at, f"{_name(kind)} stands twice")
         seen.add(kind)
@@ -230,9 +219,10 @@ def walk_by_content(data: bytes, offset: int, count: int) -> tuple[Context, ...]
     at = offset
     for _ in range(count):
         at += -at % 8
-        context = decode(data, at, len(data), keep=False)   # their lengths may overlap without end
-        if context is None:
+        if at + 4 > len(data):
             break
+        # Not their bytes: lengths may overlap without end.
+        context = decode(data, at, _HEAD.unpack_from(data, at), len(data), keep=False)
         found.append(context)
         at += HEADER_SIZE + demanded(context)
         if at > len(data):

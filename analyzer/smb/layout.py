@@ -100,6 +100,7 @@ class Layout:
         return tuple(values)
 
 
+_SHORTS = tuple(struct.Struct(f"<{count}H").unpack_from for count in range(9))       # longer lists are rare
 _NUMBERS = {1: struct.Struct("<B"), 2: struct.Struct("<H"), 4: struct.Struct("<I"), 8: struct.Struct("<Q")}
 
 
@@ -116,4 +117,6 @@ def numbers(data: bytes, at: int, count: int, end: int | None = None) -> tuple[i
     """Up to `count` little-endian 16-bit numbers at `at`: those that end before `end` and the data do."""
     stop = len(data) if end is None or end > len(data) else end
     fit = min(count, (stop - at) // 2)
-    return struct.unpack_from(f"<{fit}H", data, at) if at >= 0 and fit > 0 else ()
+    if at < 0 or fit <= 0:
+        return ()
+    return _SHORTS[fit](data, at) if fit < len(_SHORTS) else struct.unpack_from(f"<{fit}H", data, at)

@@ -101,7 +101,7 @@ class Ends:
         fresh = hits(flags & ~self.flags.reshape(-1)[own])
         np.bitwise_or.at(self.flags.reshape(-1), own[fresh], flags[fresh])
         telling = sized(segments)[rows]
-        told = np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel()
+        told = hits(np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel())
         sides = np.stack((own, own ^ 1), axis=1).ravel()[told]
         bases = np.stack((assigned.base[rows], assigned.peer_base[rows]), axis=1).ravel()[told]
         self.base.reshape(-1)[sides] = bases       # in capture order: the last one stays

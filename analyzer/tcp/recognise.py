@@ -72,7 +72,7 @@ def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray
     which = hits(head["signature"] == _SMB)
     if not len(which):
         return found
-    at, head = at[which], head[which]
+    at, head = at[which], head.take(which)
     older = head["protocol"] == 0xFF
     reaching = older | (payload_bytes(segments, rows[at]) >= _MESSAGE.itemsize)
     found[at] = np.where(older, head["command1"] == 0x72, (head["command2"] == 0) & reaching)

@@ -45,9 +45,11 @@ def _unchecked_buffer(data: bytes, _size: int, offset: int | None, length: int |
 _DECODE = contexts.decode
 
 
-def _unchecked_count(data: bytes, at: int, end: int, *, keep: bool = True) -> contexts.Context | None:
-    context = _DECODE(data, at, end, keep=keep)
-    if context is not None and context.id_count:
+def _unchecked_count(
+    data: bytes, at: int, head: tuple[int, int], end: int, *, keep: bool = True
+) -> contexts.Context:
+    context = _DECODE(data, at, head, end, keep=keep)
+    if context.id_count:
         data[at + 8 + 2 * context.id_count]
     return context
 
