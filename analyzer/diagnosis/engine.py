@@ -155,14 +155,10 @@ class RuleSet:
 
     def judge(self, facts: Mapping[str, object]) -> Judgement:
         """What the rules say of these facts; absent facts are left out."""
-        reads = self._reads
-        # The names beside the values: which facts are absent tells as much as what the others say.
-        values = [
-            tuple(value) if isinstance(value, list) else value
-            for name, value in facts.items()
-            if name in reads
-        ]
-        key = (tuple(facts), tuple(values))
+        # What is absent, which no fact says by itself, is None.
+        key = tuple([
+            tuple(value) if isinstance(value, list) else value for value in map(facts.get, self._reads)
+        ])
         found = self._judgements.get(key)
         if found is None:
             if len(self._judgements) >= MAX_JUDGEMENTS:
