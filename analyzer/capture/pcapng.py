@@ -97,21 +97,22 @@ class PcapngWalker:
     def walk(self, chunk: NDArray[np.uint8]) -> Frames:
         """The whole blocks of a chunk that begins at a block."""
         rows, stop = _sound(chunk, big=self._big, turns=self._turns)
-        described = self._described(chunk, rows)
+        packets: NDArray[np.int64] | None = None         # None: nothing else, as in nearly every chunk
         if (rows.kind == _ENHANCED).all():
-            packets = np.arange(len(rows.at))
-            frames = _frames(rows, described)
+            described = self._carried(len(rows.at))
+            frames, end = _frames(rows, described), rows.end
         else:
+            described = self._described(chunk, rows)
             packets = hits((rows.kind == _ENHANCED) | (rows.kind == _PACKET) | (rows.kind == _SIMPLE))
-            frames = _frames(rows.take(packets), described._replace(
-                base=described.base[packets], declared=described.declared[packets]))
-        wrong = frames.start + (frames.captured + 3 & ~3) + 4 > rows.end[packets]
+            frames, end = _frames(rows.take(packets), described._replace(
+                base=described.base[packets], declared=described.declared[packets])), rows.end[packets]
+        wrong = frames.start + (frames.captured + 3 & ~3) + 4 > end
         large = frames.captured > MAX_FRAME
         if large.any():
             wrong |= large & (frames.captured > np.array([largest_frame(kind) for kind in frames.link_type.tolist()]))
         if wrong.any():
             count = int(np.argmax(wrong))
-            row = int(packets[count])
+            row = count if packets is None else int(packets[count])
             stop = _Stop(int(rows.at[row]), 12, (
                 f"a packet block of {rows.total[row]} bytes that claims {frames.captured[count]} bytes of frame"))
             rows = rows.upto(row)
@@ -119,21 +120,30 @@ class PcapngWalker:
                 frames.start[:count], frames.captured[:count], frames.original[:count], frames.time_ns[:count],
                 frames.link_type[:count], 0, 0)
         if len(rows.at):
-            self._take(chunk, rows, described)
+            self._turns = self._turns or bool((rows.big != rows.big[0]).any()) or bool(rows.big[0]) != self._big
+            self._big = bool(rows.big[-1])
+            if packets is not None:
+                self._take(chunk, rows, described)
         return frames._replace(consumed=stop.at, need=stop.need, broken=stop.broken)
 
-    def _described(self, chunk: NDArray[np.uint8], rows: _Rows) -> _Described:
-        carried = self._interfaces.size
-        sections, new = rows.kind == SECTION_HEADER, rows.kind == _INTERFACE
-        base, declared = np.zeros(len(rows.at), np.int64), np.full(len(rows.at), carried, np.int64)
+    def _carried(self, count: int) -> _Described:
+        """What is said of the interfaces of so many rows before they come."""
         known = self._interfaces
+        base, declared = np.broadcast_to(np.int64(0), count), np.broadcast_to(np.int64(known.size), count)
+        return _Described(known.and_then(undeclared(1)), base, declared)
+
+    def _described(self, chunk: NDArray[np.uint8], rows: _Rows) -> _Described:
+        before = self._carried(len(rows.at))
+        known, base, declared = self._interfaces, before.base, before.declared
+        carried = known.size
+        sections, new = rows.kind == SECTION_HEADER, rows.kind == _INTERFACE
         if sections.any() or new.any():
             which = rows.take(hits(new))
             known = known.and_then(interfaces(chunk, which.at + 8, which.end - 4, which.big))
-            before = carried + np.cumsum(new)            # interfaces described up to here, of all sections
-            begins = np.concatenate([np.zeros(1, np.int64), before[sections]])
+            so_far = carried + np.cumsum(new)            # interfaces described up to here, of all sections
+            begins = np.concatenate([np.zeros(1, np.int64), so_far[sections]])
             base = begins[np.cumsum(sections)]
-            declared = np.minimum(before - base, MAX_INTERFACES)
+            declared = np.minimum(so_far - base, MAX_INTERFACES)
         return _Described(known.and_then(undeclared(1)), base, declared)
 
     def _take(self, chunk: NDArray[np.uint8], rows: _Rows, described: _Described) -> None:
@@ -141,8 +151,6 @@ class PcapngWalker:
         last = len(rows.at) - 1
         base = int(described.base[last])
         self._interfaces = described.known.rows(slice(base, base + int(described.declared[last])))
-        self._turns = self._turns or bool((rows.big != rows.big[0]).any()) or bool(rows.big[0]) != self._big
-        self._big = bool(rows.big[last])
         names = rows.kind == _NAMES
         if names.any():
             which = rows.take(hits(names))

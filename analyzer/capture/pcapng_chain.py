@@ -29,7 +29,7 @@ _SMALL = 160                             # bytes of a block; where the order tur
 _LANE_BLOCKS = 140
 _LEAST_APART = 10_300                    # bytes; lanes a power of two apart would share cache sets
 _MAX_STEPS = 1300                        # blocks of the longest lane
-_SAMPLE = 1 << 16
+_SAMPLE = 1 << 15
 _SEARCHED = 4096                         # bytes in which a lane's first block is looked for
 _TRIES = 64                              # places in them that look like one at first sight
 
@@ -41,6 +41,7 @@ HEAD = np.dtype([(name, "<u4") for name in ("before", "type", "total", "third", 
 """The last word of the block before, and the first 28 bytes of a block."""
 _ORDERED = (HEAD, HEAD.newbyteorder(">"))
 _HEADS = (struct.Struct("<II").unpack_from, struct.Struct(">II").unpack_from)
+_LENGTHS = (struct.Struct("<4xI").unpack_from, struct.Struct(">4xI").unpack_from)
 
 
 class Blocks(NamedTuple):
@@ -85,14 +86,12 @@ def blocks(chunk: NDArray[np.uint8], *, big: bool, turns: bool) -> Blocks:
     return _one_by_one(chunk, 0, big=big)
 
 
-def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool, end: int | None = None) -> Blocks:
-    """The same from one block on. end: only those that begin before it."""
+def _one_by_one(chunk: NDArray[np.uint8], begin: int, *, big: bool) -> Blocks:
+    """The same from one block on."""
     places: list[int] = []
     append = places.append
     data = chunk.data
     heads = data[:max(len(data) - 4, 0)]             # so that the last 12 bytes are a block and 11 are none
-    if end is not None:
-        heads = heads[:max(end + 7, 0)]
     turns: list[tuple[int, bool]] = [(0, big)]
     head = _HEADS[big]
     at = begin
@@ -123,12 +122,24 @@ def _in_one_order(chunk: NDArray[np.uint8], lanes: _Lanes) -> Blocks | None:
         return None
 
     def chain(chunk: NDArray[np.uint8], begin: int, end: int) -> NDArray[np.int64]:
-        return _one_by_one(chunk, begin, big=big, end=end).at
+        places: list[int] = []
+        append = places.append
+        at = begin
+        data = chunk.data[:max(min(end + 7, len(chunk) - 4), 0)]
+        try:
+            while True:
+                total, = length(data, at)
+                append(at)
+                at += max(12, total)
+        except struct.error:
+            pass
+        return np.fromiter(places, np.int64, len(places))
 
+    length = _LENGTHS[big]
     at = walk_in_lanes(chunk, starts, 0, _SIZES[big], chain, _guess(chunk, lanes.mark, big=big))
     head = heads(chunk, at)
     known = head.view(_ORDERED[big])
-    # Such a block leads elsewhere than its length says.
+    # Such a block leads elsewhere than its length says, here or in _one_by_one().
     if ((known["total"] < 12) | (known["total"] & 3 != 0)).any():
         return None
     if ((known["type"] == SECTION_HEADER) & (known["third"] == OTHER_MAGIC)).any():

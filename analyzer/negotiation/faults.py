@@ -23,6 +23,8 @@ _HIDDEN = (Kind.TRUNCATED, Kind.GAP)
 
 
 def _wrong(message: Message, where: str) -> Anomaly | None:
+    if not message.anomalies:
+        return None
     return next((a for a in message.anomalies if a.where == where and a.kind not in _HIDDEN), None)
 
 

@@ -13,6 +13,7 @@ numbered like any other, but sets no base. One quoted too short for Wireshark to
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -137,16 +138,30 @@ class FlowTable:
         """One word for each sender and receiver: address and port; IPv6 addresses by their number."""
         source, target, v6 = segments.src_low, segments.dst_low, segments.v6
         if v6.any():
-            six = slice(None) if v6.all() else v6
-            high = _in_turn(segments.src_high[six], segments.dst_high[six])
-            low = _in_turn(source[six], target[six])
-            number = self._addresses.number(high, low, 2 * self._max_flows)
-            word = np.where(number < 0, _NOWHERE, number.astype(np.uint64) | np.uint64(1 << 47))
+            six = slice(None) if v6.all() else hits(v6)
+            numbers = self._numbers(
+                (segments.src_high[six], source[six]), (segments.dst_high[six], target[six])
+            )
             source, target = source.copy(), target.copy()
-            source[six], target[six] = word[::2], word[1::2]
-            return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port)
+            for word, number in zip((source, target), numbers, strict=True):
+                word[six] = number.view(np.uint64) | np.uint64(1 << 47)      # of -1 _NOWHERE
+            if min(int(number.min()) for number in numbers) < 0:
+                return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port)
         shift = np.uint64(16)
         return (source << shift) | segments.src_port, (target << shift) | segments.dst_port
+
+    def _numbers(
+        self, *addresses: tuple[NDArray[np.uint64], NDArray[np.uint64]]
+    ) -> Sequence[NDArray[np.int64]]:
+        """Of IPv6 senders and receivers, each as upper and lower half, the numbers; -1 beyond the limit."""
+        table, limit = self._addresses, 2 * self._max_flows
+        (source, _), _ = addresses
+        if len(table) + 2 * len(source) <= limit:
+            return [table.number(high, low, limit) for high, low in addresses]
+        # Whose turn it is counts: then chunks of any size give the last numbers to the same ones.
+        high, low = (_in_turn(*halves) for halves in zip(*addresses, strict=True))
+        both = table.number(high, low, limit)
+        return both[::2], both[1::2]
 
     def _assign(self, rows: Rows, before: int) -> Assignment:
         """Rows of numbered flows; flows from `before` on are new in this chunk."""
