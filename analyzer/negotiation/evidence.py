@@ -42,7 +42,7 @@ def evidence(story: Story) -> Mapping[str, Frames]:
 
 
 def _said(story: Story, found: dict[str, Frames]) -> None:
-    """The frames of messages."""
+    """Enter the frames of messages."""
     for name, client in (("client-first", True), ("server-first", False)):
         words = next((p for p in story.placed if p.from_client == client), None)
         if words is not None:

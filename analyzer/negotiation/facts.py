@@ -10,12 +10,12 @@ from analyzer.negotiation.facts_sequel import sequel_facts
 from analyzer.negotiation.facts_transport import transport_facts
 from analyzer.negotiation.facts_wire import wire_facts
 from analyzer.negotiation.story import Story
-from analyzer.negotiation.vocabulary import Value
+from analyzer.negotiation.vocabulary import Found
 
 
-def facts(story: Story) -> dict[str, Value]:
+def facts(story: Story) -> Found:
     """Every fact of one connection that it shows by itself."""
-    found: dict[str, Value] = {}
+    found: Found = {}
     transport_facts(story, found)
     if story.placed:
         wire_facts(story, found)

@@ -39,7 +39,7 @@ def seconds(duration_ns: int) -> str:
 
 
 def negotiate_facts(story: Story, found: Found) -> None:
-    """What stands under connection. and speaks of the NEGOTIATE."""
+    """Enter what stands under connection. and speaks of the NEGOTIATE."""
     asked = [e.request for e in story.exchanges if e.request is not None]
     found["connection.negotiates"] = len(asked)
     last = story.request

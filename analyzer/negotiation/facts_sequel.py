@@ -16,7 +16,7 @@ _NO_REFUSAL = (None, SUCCESS, PENDING, MORE_PROCESSING_REQUIRED)
 
 
 def sequel_facts(story: Story, found: Found) -> None:
-    """What stands under connection. and speaks of the time after the NEGOTIATE."""
+    """Enter what stands under connection. and speaks of the time after the NEGOTIATE."""
     _session_facts(story, found)
     _name_facts(story, found)
     _tree_facts(story, found)

@@ -15,7 +15,7 @@ AT_ONCE_NS = 5 * SECOND
 
 
 def transport_facts(story: Story, found: Found) -> None:
-    """What stands under connection. and speaks of TCP."""
+    """Enter what stands under connection. and speaks of TCP."""
     shake, cover = story.handshake, story.coverage
     found["connection.client"] = str(story.client)
     found["connection.server"] = str(story.server)

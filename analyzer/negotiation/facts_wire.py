@@ -66,7 +66,7 @@ _REQUEST, _RESPONSE = _names("request", netname=True), _names("response", netnam
 
 
 def wire_facts(story: Story, found: Found) -> None:
-    """What the last request and its answer say, field by field."""
+    """Enter what the last request and its answer say, field by field."""
     request, response = story.request, None if story.superseded else story.response
     if request is not None:
         _request(request, found)

@@ -182,15 +182,19 @@ class ByteStream(NamedTuple):
         return None if run is None else run.frames[bisect_left(run.ends, offset + 1)]
 
     def completions(self, spans: Sequence[tuple[int, int]]) -> list[tuple[int, int] | None]:
-        """completed_at() of many (start, end), in ascending order."""
-        if len(self.runs) != 1:
-            return [self.completed_at(start, end) for start, end in spans]
+        """completed_at() of many (start, end), in ascending order. Some may be the same: the commands of a compound."""
         found: list[tuple[int, int] | None] = []
-        run = self.runs[0]
-        first, ends, frames, times = run.start, run.ends, run.frames, run.times_ns
-        low = 0
-        for start, end in spans:
-            if not first <= start < min(end, ends[-1]):
+        first, last, low = 0, -1, 0                      # of the only run, if there is one
+        if len(self.runs) == 1:
+            run = self.runs[0]
+            first, last, ends, frames, times = run.start, run.ends[-1], run.ends, run.frames, run.times_ns
+        before = (-1, -1)
+        for span in spans:
+            if span == before:
+                found.append(found[-1])
+                continue
+            start, end = before = span
+            if not first <= start < min(end, last):
                 found.append(self.completed_at(start, end))
                 continue
             low = bisect_left(ends, start + 1, low)
