@@ -50,9 +50,9 @@ def _said(story: Story, found: dict[str, Frames]) -> None:
     opening = first_message(story, client=True)
     if opening is not None:
         found["first-command"] = (opening.frame,)
-    negotiates = [p for p in story.placed if is_negotiate(p.message)]
     for name, response in (("first-request", False), ("first-response", True)):
-        first = next((p for p in negotiates if bool(p.message.response) == response), None)
+        said = (p for p in story.placed if is_negotiate(p.message) and bool(p.message.response) == response)
+        first = next(said, None)
         if first is not None:
             found[name] = (first.frame,)
     if story.request is not None:

@@ -161,8 +161,9 @@ def opens_with_negotiate(story: Story) -> bool | None:
         return None
     if first.message.kind in ("smb1", "smb2") and first.message.command is None:
         return None
-    before = [p for p in story.placed if p.from_client and p.message.at < first.message.at]
-    if story.coverage.client_from is not None and story.coverage.client_from < first.message.at:
+    begin = first.message.at
+    before = [p for p in story.placed if p.from_client and p.message.at < begin] if begin else []
+    if story.coverage.client_from is not None and story.coverage.client_from < begin:
         return None
     if any(p.message.kind not in ("session-request", "keepalive") for p in before):
         return None
