@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from analyzer.capture.headers import Decoder
+from analyzer.capture.memory import release
 from analyzer.capture.reader import CaptureReader, CaptureSummary
 from analyzer.capture.source import Limits, Source, open_source
 from analyzer.errors import CaptureError
@@ -90,6 +91,7 @@ def read(name: str, capture: Capture, settings: Settings, watch: Watch | None = 
     if settings.jobs > 1 and isinstance(capture, str | os.PathLike):
         divided = _divided(name, os.fspath(capture), settings, watch)
         if divided is not None:
+            release()
             return divided
     if isinstance(capture, Joined):
         from analyzer.capture.join import JoinedReader

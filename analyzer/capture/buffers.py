@@ -13,6 +13,7 @@ from threading import Semaphore, Thread
 import numpy as np
 from numpy.typing import NDArray
 
+from analyzer.capture.memory import LARGE, take
 from analyzer.capture.source import Source
 
 HEADROOM = 512 << 10
@@ -21,8 +22,6 @@ _SETTLING = 8 << 20
 """Bytes, more than any column of a chunk has: see _settle()."""
 LEAST = 4 << 20
 """Bytes read at a time until it is known how large frames are, and where they are small."""
-LARGE = 64 << 20
-"""Bytes of a file from which on it pays to start a thread."""
 
 
 class Buffers:
@@ -97,7 +96,9 @@ class Buffers:
         self.ended = filled < len(grown)
 
     def _new_block(self) -> NDArray[np.uint8]:
-        return np.empty(HEADROOM + self._chunk, np.uint8)
+        size = HEADROOM + self._chunk
+        ready = take(size) if self._source.size >= LARGE else None
+        return np.empty(size, np.uint8) if ready is None else np.frombuffer(ready, np.uint8, size)
 
     def _read(self, block: NDArray[np.uint8]) -> int:
         return self._source.readinto(block.data[HEADROOM : HEADROOM + self._asked])

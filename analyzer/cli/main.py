@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Final, NoReturn
 
+from analyzer.capture.memory import prepare
 from analyzer.cli import exits
 from analyzer.errors import Error, UsageError
 from analyzer.version import __version__
@@ -87,8 +88,11 @@ def program() -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     # What a start makes stays until the end: looking for garbage in it costs a tenth of the start.
     gc.disable()
+    words = sys.argv[1:]
+    if words[:1] != ["batch"]:             # whose captures are read by other processes
+        prepare(words)
     try:
-        status = main()
+        status = main(words)
     finally:
         gc.freeze()
     if "multiprocessing" not in sys.modules:

@@ -1,0 +1,59 @@
+"""Memory that a large capture is read into, made ready while a start still imports modules.
+
+Memory from the system is cleared when it is first written to, and a virtual machine may have to get it from its host
+before: a tenth of a run, for which the reader of a large capture would wait while another processor has nothing to do.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mmap import mmap
+
+LARGE = 64 << 20
+"""Bytes of a file from which on it pays to start a thread."""
+SIZE = 17 << 20
+"""Bytes of each piece: a chunk, and what the one before left over."""
+_PIECES = 2
+
+_ready: list[mmap] = []
+
+
+def prepare(paths: Iterable[str]) -> None:
+    """Begin, if one of the paths is a large file. What is no path of a file does not count."""
+    for path in paths:
+        with suppress(OSError, ValueError):
+            found = os.stat(path)  # noqa: PTH116 (a start without large captures need not import pathlib)
+            if stat.S_ISREG(found.st_mode) and found.st_size >= LARGE:
+                from threading import Thread
+
+                Thread(target=_fill, args=(path,), name="preparing", daemon=True).start()
+                return
+
+
+def take(size: int) -> mmap | None:
+    """A piece of at least so many bytes that is ready, with whatever it holds; None where there is none."""
+    return _ready.pop() if size <= SIZE and _ready else None
+
+
+def release() -> None:
+    """Give up what is ready and was not taken."""
+    _ready.clear()
+
+
+def _fill(path: str) -> None:
+    import mmap
+
+    # Read from the file, which is what comes next anyway, because reading leaves the interpreter to others.
+    with suppress(OSError, ValueError), open(path, "rb", buffering=0) as file:  # noqa: PTH123 (the same)
+        for _ in range(_PIECES):
+            piece = mmap.mmap(-1, SIZE)
+            if hasattr(mmap, "MADV_HUGEPAGE"):
+                piece.madvise(mmap.MADV_HUGEPAGE)
+            file.readinto(piece)
+            _ready.append(piece)
