@@ -13,7 +13,7 @@ from threading import Semaphore, Thread
 import numpy as np
 from numpy.typing import NDArray
 
-from analyzer.capture.memory import LARGE, take
+from analyzer.capture.memory import LARGE, release, take
 from analyzer.capture.source import Source
 
 HEADROOM = 512 << 10
@@ -50,6 +50,7 @@ class Buffers:
             self._spare = self._new_block()
             self._reader = _Reader(self._read)
             self._begin(self._reader)
+        release()                        # of what is compressed one block is enough
 
     def next(self, left: int, need: int) -> None:
         """Go on behind data, of which the last `left` bytes are kept. need: bytes wanted in all, more than there are."""

@@ -10,6 +10,7 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
+from threading import Event, Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ SIZE = 17 << 20
 _PIECES = 2
 
 _ready: list[mmap] = []
+_late = Event()                      # what becomes ready from now on is not wanted any more
 
 
 def prepare(paths: Iterable[str]) -> None:
@@ -30,8 +32,7 @@ def prepare(paths: Iterable[str]) -> None:
         with suppress(OSError, ValueError):
             found = os.stat(path)  # noqa: PTH116 (a start without large captures need not import pathlib)
             if stat.S_ISREG(found.st_mode) and found.st_size >= LARGE:
-                from threading import Thread
-
+                _late.clear()
                 Thread(target=_fill, args=(path,), name="preparing", daemon=True).start()
                 return
 
@@ -42,7 +43,8 @@ def take(size: int) -> mmap | None:
 
 
 def release() -> None:
-    """Give up what is ready and was not taken."""
+    """Give up what was not taken, and what is not ready yet."""
+    _late.set()
     _ready.clear()
 
 
@@ -56,4 +58,6 @@ def _fill(path: str) -> None:
             if hasattr(mmap, "MADV_HUGEPAGE"):
                 piece.madvise(mmap.MADV_HUGEPAGE)
             file.readinto(piece)
+            if _late.is_set():
+                return
             _ready.append(piece)

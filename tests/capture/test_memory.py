@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
+import random
 from pathlib import Path
 from threading import enumerate as threads
 
 import pytest
 
-from analyzer.capture import memory
+from analyzer.capture import buffers, memory
+from analyzer.capture.buffers import HEADROOM, Buffers
+from analyzer.capture.source import open_source
 
 
 def prepared(*paths: str) -> int:
@@ -35,6 +39,8 @@ def test_pieces_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert prepared(str(path)) == 2
     memory.release()
     assert memory.take(1) is None
+    memory._fill(str(path))
+    assert memory.take(1) is None, "what comes late is not wanted"
 
 
 def test_nothing_for_anything_else(tmp_path: Path) -> None:
@@ -42,3 +48,26 @@ def test_nothing_for_anything_else(tmp_path: Path) -> None:
     path = tmp_path / "small.pcap"
     path.write_bytes(b"small")
     assert prepared(str(path), str(tmp_path), str(tmp_path / "none"), "-", "a\0b") == 0
+
+
+@pytest.mark.parametrize("ending", ["", ".gz"])
+def test_a_large_file_is_read_into_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str) -> None:
+    """The same bytes as without; nothing stays behind, also of a compressed one, which needs one piece only."""
+    for module in (memory, buffers):
+        monkeypatch.setattr(module, "LARGE", 1000)
+    monkeypatch.setattr(memory, "SIZE", HEADROOM + 4096)
+    text = random.Random(1).randbytes(20_000)
+    path = tmp_path / f"large.pcap{ending}"
+    path.write_bytes(gzip.compress(text) if ending else text)
+    assert prepared(str(path)) == 2
+    with open_source(str(path)) as source:
+        read = Buffers(source, 4096)
+        assert len(memory._ready) == 1
+        read.read_ahead()
+        assert not memory._ready
+        found = read.data.tobytes()
+        while not read.ended:
+            read.next(0, 1)
+            found += read.data.tobytes()
+        read.close()
+    assert found == text
