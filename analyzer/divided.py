@@ -154,7 +154,8 @@ class _Total:
             return False
         if part.excerpt is not None:
             segments = part.excerpt.table(file, self._packets)
-            self._store.add(segments, self._flows.assign(segments))
+            rows = self._store.concerned(segments)
+            self._store.add(segments, rows, self._flows.assign(segments, rows))
             if self._flows.limits:                   # counts rows that are not here
                 return False
         self.reached = part.reached

@@ -155,7 +155,8 @@ def _take(
         tight = source is not None and source.tight
         store.expect_copies(COPIED_CONNECTIONS if tight else None)
         segments = decoder.decode(table)
-        store.add(segments, flows.assign(segments))
+        rows = store.concerned(segments)
+        store.add(segments, rows, flows.assign(segments, rows))
         if source is not None and tight and (
             store.ends.count >= COPIED_CONNECTIONS or flows.streams > COPIED_STREAMS
         ):

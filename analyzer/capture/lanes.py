@@ -9,6 +9,7 @@ always that of a single walk.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -100,10 +101,17 @@ def _side_by_side(
     lanes[0] = at
     # Arrays of one value: numpy adds them in half the time that it takes to look at a number.
     headers, stops = np.full(len(at), header), np.full(len(at), stop)
-    for before, after in pairwise(lanes):
+    done = 0
+    with suppress(IndexError):           # a lane led beyond the chunk, which takes most of the way
+        for before, after in pairwise(lanes):
+            np.add(every[before], before, out=after)
+            np.add(after, headers, out=after)
+            done += 1
+    for before, after in pairwise(lanes[done:]):
+        np.minimum(before, stops, out=before)
         np.add(every[before], before, out=after)
         np.add(after, headers, out=after)
-        np.minimum(after, stops, out=after)
+    np.minimum(lanes[steps], stops, out=lanes[steps])
     return lanes
 
 

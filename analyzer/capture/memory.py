@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import sys
 from collections.abc import Iterable
 from contextlib import suppress
 from threading import Event, Thread
@@ -33,12 +34,12 @@ def prepare(paths: Iterable[str]) -> None:
             found = os.stat(path)  # noqa: PTH116 (a start without large captures need not import pathlib)
             if stat.S_ISREG(found.st_mode) and found.st_size >= LARGE:
                 _late.clear()
-                Thread(target=_fill, args=(path,), name="preparing", daemon=True).start()
+                Thread(target=_fill, name="preparing", daemon=True).start()
                 return
 
 
 def take(size: int) -> mmap | None:
-    """A piece of at least so many bytes that is ready, with whatever it holds; None where there is none."""
+    """A piece of at least so many bytes that is ready; None where there is none."""
     return _ready.pop() if size <= SIZE and _ready else None
 
 
@@ -48,16 +49,21 @@ def release() -> None:
     _ready.clear()
 
 
-def _fill(path: str) -> None:
-    import mmap
+def _fill() -> None:
+    with suppress(ImportError, OSError):
+        import ctypes
+        import mmap
 
-    # Read from the file, which is what comes next anyway, because reading leaves the interpreter to others.
-    with suppress(OSError, ValueError), open(path, "rb", buffering=0) as file:  # noqa: PTH123 (the same)
         for _ in range(_PIECES):
-            piece = mmap.mmap(-1, SIZE)
-            if hasattr(mmap, "MADV_HUGEPAGE"):
-                piece.madvise(mmap.MADV_HUGEPAGE)
-            file.readinto(piece)
+            if sys.platform == "win32":
+                piece = mmap.mmap(-1, SIZE)
+            else:                                # large pages are for private memory
+                piece = mmap.mmap(-1, SIZE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+                if hasattr(mmap, "MADV_HUGEPAGE"):
+                    piece.madvise(mmap.MADV_HUGEPAGE)
+            # By a function that leaves the interpreter to others; and not by reading a file into it, for pages that the
+            # kernel itself is the first to write to keep others from getting memory, those that import.
+            ctypes.memset(ctypes.addressof(ctypes.c_char.from_buffer(piece)), 0, SIZE)
             if _late.is_set():
                 return
             _ready.append(piece)

@@ -70,8 +70,8 @@ class SegmentTable(NamedTuple):
 
     Addresses are two words in host order: IPv6 its upper and lower half, IPv4 zero and the
     32-bit value; `v6` tells them apart. A quoted header (icmp != 0) has the addresses, ports and
-    sequence number of the packet it quotes, and its flags where they are quoted; ack and payload
-    of it are zero.
+    sequence number of the packet it quotes, and its flags where they are quoted; ack, length and
+    present of it are zero.
 
     Wireshark 4.0 looks a TCP header up in its conversations as soon as 16 bytes of it are there,
     and before it looks at the header length. So a row may have a tcp.stream and no tcp.len

@@ -25,7 +25,6 @@ from analyzer.rewrite.pseudonym import Pseudonyms
 from analyzer.rewrite.speech import Speech
 from analyzer.tcp.connection import RST, SYN
 from analyzer.tcp.flows import FlowTable
-from analyzer.tcp.rows import payload_bytes
 from analyzer.tcp.select import SegmentStore, StoreLimits
 
 _TCP = (IP4 + 6, IP6 + 6)
@@ -78,7 +77,8 @@ class FrameMask:
             seen.clear()
             segments = decoder.decode(table)
             assigned = flows.assign(segments)
-            store.add(segments, assigned)
+            rows = store.concerned(segments)
+            store.add(segments, rows, assigned.take(rows))
             self._plan.learn(table, Segments(segments, assigned.stream, assigned.side), seen)
         for connection in store.connections():
             self._speech.add(connection, self.names)
@@ -103,7 +103,7 @@ class FrameMask:
             (table.icmp == 0) & (table.present > 0) & (table.payload < len(sheet.old))
             & (table.flags & RST == 0) & self._speech.knows(segments.stream)
         )
-        present = payload_bytes(table, rows)
+        present = table.present[rows]
         columns = zip(
             table.payload[rows].tolist(), present.tolist(), segments.stream[rows].tolist(),
             segments.side[rows].tolist(), table.seq[rows].tolist(), table.flags[rows].tolist(),

@@ -41,18 +41,30 @@ class Frame(NamedTuple):
     """One packet of the session service.
 
     at, end: stream offsets of its header and, by its length, behind its body. length: declared.
-    body: the bytes of the body up to its end or to the first one missing. complete: all of them.
     type: of the NetBIOS header; None for bytes that are no packet, which `foreign` then names and
     `body` holds whole, and for fewer bytes than a header has.
+    source, begin, have: what holds its body, where in it, and how many bytes of it are there: up to its end or to
+    the first one missing. Most bodies are long and nobody reads more than their beginning, so that they are not cut out.
     """
 
     at: int
     end: int
     type: int | None
     length: int
-    body: bytes
-    complete: bool
+    source: bytes
+    begin: int
+    have: int
     foreign: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The bytes of the body that are there."""
+        return self.source[self.begin : self.begin + self.have]
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of them are."""
+        return self.have == self.length
 
 
 _made = partial(tuple.__new__, Frame)        # half the time of a call by position
@@ -66,25 +78,24 @@ def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator
     """
     due = runs[0][0] if runs else 0         # where the next header should stand
     for start, data in runs:
-        at = due - start
-        if at >= len(data):
+        at, size = due - start, len(data)
+        if at >= size:
             continue                         # wholly inside a packet that has been seen to begin
         if at < 0:
             resumed = _resume(data, start, 0, starts)
             if resumed is None:
                 continue
             at = resumed
-        while at < len(data):
+        while at < size:
             begin = at + HEADER_SIZE
             # What nearly all packets are, without a call for each.
             if data[at] == constants.SESSION_MESSAGE and data[begin : begin + 4] in _MAGICS:
                 length = int.from_bytes(data[at + 1 : begin], "big")
                 if length >= 4:
                     at = begin + length
-                    body = data[begin:at]
                     yield _made((
-                        start + begin - HEADER_SIZE, start + at, constants.SESSION_MESSAGE, length, body,
-                        len(body) == length, None,
+                        start + begin - HEADER_SIZE, start + at, constants.SESSION_MESSAGE, length,
+                        data, begin, length if at <= size else size - begin, None,
                     ))  # fmt: skip
                     continue
             frame = _frame(data, at, start)
@@ -98,11 +109,9 @@ def frames(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> Iterator
                 continue
             if start == runs[0][0]:
                 # Behind a gap nobody can tell; before one these bytes are what the peer said.
-                rest = data[at:]
-                yield Frame(
-                    start + at, start + len(data), None, len(rest), rest, complete=True, foreign=describe(rest)
-                )
-            at = len(data)
+                rest = size - at
+                yield Frame(start + at, start + size, None, rest, data, at, rest, describe(data[at:]))
+            at = size
         due = start + at
 
 
@@ -115,23 +124,23 @@ def _frame(data: bytes, at: int, start: int) -> Frame | None:
     if len(head) < HEADER_SIZE:
         if kind in _LENGTHS and any(head[1:]):
             return None
-        return Frame(start + at, start + at + HEADER_SIZE, None, 0, head, complete=False)
+        return Frame(start + at, start + at + HEADER_SIZE, None, 0, data, at, len(head))
     length = int.from_bytes(head[1:], "big")
-    body = data[at + HEADER_SIZE : at + HEADER_SIZE + length]
+    begin = at + HEADER_SIZE
+    have = min(length, len(data) - begin)
     if kind == constants.SESSION_MESSAGE:
-        if length == 0 or not _begins_smb(body):
+        if length == 0 or not _begins_smb(data[begin : begin + min(have, 4)]):
             return None
     else:
         low, high = _LENGTHS[kind]
         if not low <= length <= high:
             return None
-    end = start + at + HEADER_SIZE + length
-    return Frame(start + at, end, kind, length, body, complete=len(body) == length)
+    return Frame(start + at, start + begin + length, kind, length, data, begin, have)
 
 
 def _begins_smb(body: bytes) -> bool:
-    """Whether a body begins with the signature of a message, as far as it is there."""
-    return any(body[:4] == magic[: len(body)] for magic in _MAGICS)
+    """Whether the first four bytes of a body, or those that are there, are the signature of a message."""
+    return any(body == magic[: len(body)] for magic in _MAGICS)
 
 
 def _resume(data: bytes, start: int, at: int, starts: Sequence[int]) -> int | None:

@@ -10,6 +10,7 @@ from analyzer.smb.framing import Frame, frames
 from analyzer.smb.layout import number
 from analyzer.smb.status import MORE_PROCESSING_REQUIRED
 
+_SMB1, _SMB2, _ENCRYPTED = 0xFF, 0xFE, 0xFD      # what a message begins with
 _FLAGS_END = 20          # a header is of use once command, status and flags are there
 
 
@@ -99,9 +100,9 @@ def messages(runs: Sequence[tuple[int, bytes]], starts: Sequence[int]) -> list[M
     """
     found: list[Message] = []
     for frame in frames(runs, starts):
-        body = frame.body
-        if frame.type == constants.SESSION_MESSAGE and body[:1] == b"\xFE":
-            message, step = _smb2_message(frame, body, frame.length, 0)
+        _, _, kind, _, source, begin, have, _ = frame
+        if kind == constants.SESSION_MESSAGE and have and source[begin] == _SMB2:
+            message, step = _smb2_message(frame, 0)
             found.append(message)
             if step is not None:
                 found += _compounded(frame, step)
@@ -116,13 +117,14 @@ def _dissect(frame: Frame) -> Message:
         detail = f"{frame.foreign}: {frame.body[:16].hex(' ')}"
         fault = Anomaly(Kind.NOT_SMB, frame.at, "framing", detail)
         return _message("not-smb", frame, anomalies=(fault,), foreign=frame.foreign)
-    if frame.type is None or (frame.type == constants.SESSION_MESSAGE and not frame.body):
+    if frame.type is None or (frame.type == constants.SESSION_MESSAGE and not frame.have):
         return _message("partial", frame, anomalies=_truncated(frame, 0))
     if frame.type != constants.SESSION_MESSAGE:
         return _netbios(frame, _NETBIOS_KINDS[frame.type])
-    if frame.body[0] == 0xFF:
+    protocol = frame.source[frame.begin]
+    if protocol == _SMB1:
         return _smb1_message(frame)
-    if frame.body[0] == 0xFD:
+    if protocol == _ENCRYPTED:
         session = number(frame.body, 44, 8)
         return _message("encrypted", frame, anomalies=_truncated(frame, 0), session_id=session)
     return _message("compressed", frame, anomalies=_truncated(frame, 0))
@@ -136,8 +138,8 @@ def _truncated(frame: Frame, offset: int) -> tuple[Anomaly, ...]:
     """The one anomaly of a message that the capture does not hold to its end."""
     if frame.complete:
         return ()
-    detail = f"{len(frame.body)} of {frame.length} bytes captured"
-    return (Anomaly(Kind.TRUNCATED, max(len(frame.body) - offset, 0), "message", detail),)
+    detail = f"{frame.have} of {frame.length} bytes captured"
+    return (Anomaly(Kind.TRUNCATED, max(frame.have - offset, 0), "message", detail),)
 
 
 def _netbios(frame: Frame, kind: str) -> Message:
@@ -195,22 +197,26 @@ def _compounded(frame: Frame, step: int) -> list[Message]:
     found: list[Message] = []
     at = 0
     following: int | None = step
-    while following is not None and at + following < len(frame.body) and len(found) + 1 < _MAX_COMPOUND:
+    while following is not None and at + following < frame.have and len(found) + 1 < _MAX_COMPOUND:
         at += following
-        if frame.body[at : at + 4] != constants.SMB2_MAGIC[: len(frame.body) - at]:
+        place = frame.begin + at
+        magic = frame.source[place : place + min(4, frame.have - at)]
+        if magic != constants.SMB2_MAGIC[: len(magic)]:
             break
-        message, following = _smb2_message(frame, frame.body[at:], frame.length - at, at)
+        message, following = _smb2_message(frame, at)
         found.append(message)
     return found
 
 
-def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Message, int | None]:
+def _smb2_message(frame: Frame, offset: int) -> tuple[Message, int | None]:
     """The command at `offset` of the packet, and how far behind it the next one begins, if any."""
-    complete = frame.complete
+    at, end, _, length, source, begin, have, _ = frame
+    complete = have == length
     truncated = () if complete else _truncated(frame, offset)
-    if len(data) < _FLAGS_END:
+    begin, have, size = begin + offset, have - offset, length - offset
+    if have < _FLAGS_END:
         return _message("smb2", frame, offset=offset, anomalies=_short_header(size) + truncated), None
-    values = smb2.HEADER.read(data, 0)
+    values = smb2.HEADER.read(source, begin, begin + have)
     header = _smb2_header(values)
     _, structure_size, _, status, command, _, flags, next_command, message_id, _, _, session_id, _ = values
     response = bool(flags & constants.FLAG_RESPONSE)
@@ -219,14 +225,17 @@ def _smb2_message(frame: Frame, data: bytes, size: int, offset: int) -> tuple[Me
     if size < smb2.HEADER_SIZE or structure_size != smb2.HEADER_SIZE or step is not None:
         step, found = _checked_header(header, size, step)
     body: Body | None = None
+    data = b""
     faults: Sequence[Anomaly] = ()
-    if len(data) >= smb2.HEADER_SIZE and (command in _READ or (response and status)):
-        if step is not None:
-            data, size = data[:step], step
-        body, faults = _smb2_body(data, size, header, response=response)
+    if command in _READ or (response and status):
+        if have >= smb2.HEADER_SIZE and step is not None:
+            size = step
+        data = source[begin : begin + min(have, size)]
+        if have >= smb2.HEADER_SIZE:
+            body, faults = _smb2_body(data, size, header, response=response)
     # As the tuple that it is: by name it takes as long again as all before it.
     message = _made((
-        "smb2", frame.at, frame.end, complete, offset, command, response, status if response else None, message_id,
+        "smb2", at, end, complete, offset, command, response, status if response else None, message_id,
         bool(flags & constants.FLAG_SIGNED), session_id, header, body,
         (*found, *faults, *truncated) if found or faults or truncated else (),
         None, None, data if command == constants.NEGOTIATE else b"",

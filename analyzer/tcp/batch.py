@@ -41,15 +41,15 @@ class Batch(NamedTuple):
     def of_table(
         cls, segments: SegmentTable, rows: NDArray[np.int64], conn: NDArray[np.int64], assigned: Assignment
     ) -> Batch:
-        """Rows of a table."""
+        """Rows of a table. assigned: of these rows."""
         return _batch(
             rows,
             conn,
-            assigned.side[rows],
+            assigned.side,
             (segments.flags[rows], segments.length[rows], segments.icmp[rows] != 0),
             (
-                distances(segments.seq[rows], assigned.base[rows]),
-                distances(segments.ack[rows], assigned.peer_base[rows]),
+                distances(segments.seq[rows], assigned.base),
+                distances(segments.ack[rows], assigned.peer_base),
             ),
         )
 

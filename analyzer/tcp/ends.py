@@ -40,8 +40,11 @@ class Ends:
     def number(
         self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment, room: int
     ) -> NDArray[np.int64]:
-        """The connection of each row, -1 beyond the first `room` connections; new ones are entered."""
-        stream = assigned.stream[rows]
+        """The connection of each row, -1 beyond the first `room` connections; new ones are entered.
+
+        assigned: of these rows.
+        """
+        stream = assigned.stream
         known = len(self._number)
         top = int(stream.max()) + 1
         if top > known:
@@ -52,12 +55,13 @@ class Ends:
         if absent.size and self.count < room:
             streams, firsts = np.unique(stream[absent], return_index=True)
             streams, firsts = streams[: room - self.count], firsts[: room - self.count]
-            self._enter(segments, rows[absent[firsts]], assigned, streams)
+            at = absent[firsts]
+            self._enter(segments, rows[at], assigned.side[at], streams)
             number = self._number[stream]
         return number.astype(np.int64)
 
     def _enter(
-        self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment, streams: NDArray[np.int64]
+        self, segments: SegmentTable, rows: NDArray[np.int64], side: NDArray[np.uint8], streams: NDArray[np.int64]
     ) -> None:
         start, end = self.count, self.count + len(rows)
         self.count = end
@@ -73,7 +77,7 @@ class Ends:
         # Side 0 is the sender of a stream's first row: of this one, for its rows are all selected.
         source = np.stack((segments.src_high[rows], segments.src_low[rows]), axis=1)
         target = np.stack((segments.dst_high[rows], segments.dst_low[rows]), axis=1)
-        swapped = assigned.side[rows] == 1
+        swapped = side == 1
         self.address[new, :2] = np.where(swapped[:, None], target, source)
         self.address[new, 2:] = np.where(swapped[:, None], source, target)
         self.port[new, 0] = np.where(swapped, segments.dst_port[rows], segments.src_port[rows])
@@ -86,25 +90,35 @@ class Ends:
         conn: NDArray[np.int64],
         assigned: Assignment,
     ) -> None:
-        """Enter what these rows (in capture order) tell of their connections."""
+        """Enter what these rows (in capture order) tell of their connections. assigned: of these rows."""
         self.frames[conn, 1] = segments.frame[rows]
         self.times[conn, 1] = segments.time_ns[rows]
         quoted = segments.icmp[rows] != 0
         if quoted.any():
             np.add.at(self.quoted, conn[quoted], np.uint32(1))
-            rows, conn = rows[~quoted], conn[~quoted]
-        side = assigned.side[rows].astype(np.int64)
-        own = 2 * conn + side
-        flags, length = segments.flags[rows], segments.length[rows]
+            counted = hits(~quoted)
+            rows, conn, assigned = rows[counted], conn[counted], assigned.take(counted)
+        own = 2 * conn + assigned.side
+        flags = segments.flags[rows]
         np.add.at(self.packets.reshape(-1), own, np.uint32(1))
-        np.add.at(self.volume.reshape(-1), own, np.maximum(length, 0))
+        np.add.at(self.volume.reshape(-1), own, segments.length[rows])
         fresh = hits(flags & ~self.flags.reshape(-1)[own])
         np.bitwise_or.at(self.flags.reshape(-1), own[fresh], flags[fresh])
         telling = sized(segments)[rows]
-        told = hits(np.stack((telling, telling & ((flags & _ACK) != 0)), axis=1).ravel())
-        sides = np.stack((own, own ^ 1), axis=1).ravel()[told]
-        bases = np.stack((assigned.base[rows], assigned.peer_base[rows]), axis=1).ravel()[told]
-        self.base.reshape(-1)[sides] = bases       # in capture order: the last one stays
+        acks = telling & ((flags & _ACK) != 0)
+        if assigned.steady:
+            for told, side, base in ((hits(telling), own, assigned.base), (hits(acks), own ^ 1, assigned.peer_base)):
+                self._set_bases(side[told], base[told])
+            return
+        told = hits(np.stack((telling, acks), axis=1).ravel())
+        self._set_bases(
+            np.stack((own, own ^ 1), axis=1).ravel()[told],
+            np.stack((assigned.base, assigned.peer_base), axis=1).ravel()[told],
+        )
+
+    def _set_bases(self, sides: NDArray[np.int64], bases: NDArray[np.uint32]) -> None:
+        """Enter bases, in capture order: of several of one side the last one stays."""
+        self.base.reshape(-1)[sides] = bases
         self.based.reshape(-1)[sides] = True
 
 

@@ -35,13 +35,18 @@ _SYN, _ACK = 0x02, 0x10
 
 
 class Assignment(NamedTuple):
-    """Where each row of a SegmentTable belongs. Row i of every column is row i of the table."""
+    """Where rows of a SegmentTable belong. Row i of every column is the i-th of those that were asked for."""
 
     stream: NDArray[np.int64]        # tcp.stream, -1: an unnumbered quotation of nothing seen, or beyond the limit
     side: NDArray[np.uint8]          # 0: the sender of the stream's first row; a quotation is its sender's
     # The sequence number before the first byte (that of the SYN) of the sender; 0 of an unsized row.
     base: NDArray[np.uint32]
     peer_base: NDArray[np.uint32]    # the same of the other side; 0 where the row has no ACK
+    steady: bool                     # of no stream does a side's base change from row to row
+
+    def take(self, which: NDArray[np.int64]) -> Assignment:
+        """The same of some of the rows, by index."""
+        return Assignment(self.stream[which], self.side[which], self.base[which], self.peer_base[which], self.steady)
 
 
 class FlowTable:
@@ -62,6 +67,7 @@ class FlowTable:
         # By 2 * flow + direction:
         self._base: NDArray[np.uint32] = np.zeros(2048, np.uint32)
         self._known: NDArray[np.bool_] = np.zeros(2048, np.bool_)
+        self._settled: NDArray[np.bool_] = np.zeros(1024, np.bool_)   # by flow: both bases are known
 
     @property
     def limits(self) -> tuple[LimitReached, ...]:
@@ -70,9 +76,13 @@ class FlowTable:
             return ()
         return (LimitReached("flows", self._max_flows, self._unnumbered, self._first_unnumbered),)
 
-    def assign(self, segments: SegmentTable) -> Assignment:
-        """The place of each row. Rows come in capture order, each chunk once."""
+    def assign(self, segments: SegmentTable, which: NDArray[np.int64] | None = None) -> Assignment:
+        """The place of each row. Rows come in capture order, each chunk once.
+
+        which: the rows whose places are wanted, None: all. All are numbered.
+        """
         known = len(self._pairs)
+        quoting = len(segments.unnumbered)
         short = np.zeros(segments.rows, np.bool_)
         short[segments.unnumbered] = True
         flow, direction = self.flows_of(segments, short)
@@ -81,11 +91,11 @@ class FlowTable:
             direction=direction,
             seq=segments.seq,
             ack=segments.ack,
-            flags=segments.flags * ~short if len(segments.unnumbered) else segments.flags,
+            flags=segments.flags * ~short if quoting else segments.flags,
             counts=sized(segments),
         )
         if not len(flow) or int(flow.min()) >= 0:
-            return self._assign(rows, known)
+            return self._assign(rows, known, which)
         numbered = hits(flow >= 0)
         part = self._assign(rows.take(numbered), known)
         result = Assignment(
@@ -93,12 +103,13 @@ class FlowTable:
             np.zeros(len(flow), np.uint8),
             np.zeros(len(flow), np.uint32),
             np.zeros(len(flow), np.uint32),
+            part.steady,
         )
         result.stream[numbered] = part.stream
         result.side[numbered] = part.side
         result.base[numbered] = part.base
         result.peer_base[numbered] = part.peer_base
-        return result
+        return result if which is None else result.take(which)
 
     def flows_of(
         self, segments: SegmentTable, short: NDArray[np.bool_]
@@ -107,14 +118,14 @@ class FlowTable:
 
         short: rows that begin no flow; -1 is none. A part of assign(), for those who need no more.
         """
-        source, target = self._endpoints(segments)
+        source, target, everywhere = self._endpoints(segments)
         lower, upper = np.minimum(source, target), np.maximum(source, target)
         before = len(self._pairs)
-        addressed = upper != _NOWHERE
-        adding = addressed & ~short
-        if adding.all():
+        if everywhere and not len(segments.unnumbered):
             flow = self._pairs.number(lower, upper, self._max_flows)
         else:
+            addressed = upper != _NOWHERE
+            adding = addressed & ~short
             flow = np.full(segments.rows, _NONE, np.int64)
             flow[adding] = self._pairs.number(lower[adding], upper[adding], self._max_flows)
             quoting = hits(addressed & short)
@@ -130,12 +141,13 @@ class FlowTable:
         flows = len(self._pairs)
         self._stream = grown(self._stream, flows)
         self._opener = grown(self._opener, flows)
+        self._settled = grown(self._settled, flows)
         self._base = grown(self._base, 2 * flows)
         self._known = grown(self._known, 2 * flows)
         return flow, (source > target).astype(np.uint8)
 
-    def _endpoints(self, segments: SegmentTable) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
-        """One word for each sender and receiver: address and port; IPv6 addresses by their number."""
+    def _endpoints(self, segments: SegmentTable) -> tuple[NDArray[np.uint64], NDArray[np.uint64], bool]:
+        """One word for each sender and receiver: address and port; IPv6 addresses by their number. And whether all have one."""
         source, target, v6 = segments.src_low, segments.dst_low, segments.v6
         if v6.any():
             six = slice(None) if v6.all() else hits(v6)
@@ -146,9 +158,9 @@ class FlowTable:
             for word, number in zip((source, target), numbers, strict=True):
                 word[six] = number.view(np.uint64) | np.uint64(1 << 47)      # of -1 _NOWHERE
             if min(int(number.min()) for number in numbers) < 0:
-                return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port)
+                return _endpoint(source, segments.src_port), _endpoint(target, segments.dst_port), False
         shift = np.uint64(16)
-        return (source << shift) | segments.src_port, (target << shift) | segments.dst_port
+        return (source << shift) | segments.src_port, (target << shift) | segments.dst_port, True
 
     def _numbers(
         self, *addresses: tuple[NDArray[np.uint64], NDArray[np.uint64]]
@@ -163,40 +175,52 @@ class FlowTable:
         both = table.number(high, low, limit)
         return both[::2], both[1::2]
 
-    def _assign(self, rows: Rows, before: int) -> Assignment:
-        """Rows of numbered flows; flows from `before` on are new in this chunk."""
-        flow, direction = rows.flow, rows.direction
-        slot = 2 * flow + direction
-        acks = rows.counts & ((rows.flags & _ACK) != 0)
-        newly = self._set_bases(rows, slot, acks)
-        first = _first_rows(flow, hits(flow >= before), before, len(self._pairs))
-        self._opener[before : len(self._pairs)] = direction[first]
+    def _assign(self, rows: Rows, before: int, which: NDArray[np.int64] | None = None) -> Assignment:
+        """Rows of numbered flows; flows from `before` on are new in this chunk. which: as assign() has it."""
+        flow = rows.flow
+        at = hits(~self._settled[flow])              # new flows are among them
+        young = rows.take(at)
+        newly = self._set_bases(young)
+        first = at[_first_rows(young.flow, hits(young.flow >= before), before, len(self._pairs))]
+        self._opener[before : len(self._pairs)] = rows.direction[first]
+        self._settle(young.flow)
         # Within the chunk a base only changes in flows where one of these SYNs stands.
         odd = hits(rows.flags & _SYN)
-        odd = odd[self._known[slot[odd]] & (rows.seq[odd] != self._base[slot[odd]])]
+        slot = 2 * flow[odd] + rows.direction[odd]
+        odd = odd[self._known[slot] & (rows.seq[odd] != self._base[slot])]
         if len(odd):
             reused = np.zeros(len(self._pairs), np.bool_)
             reused[flow[odd]] = True
             self._known[newly[reused[newly >> 1]]] = False
-            return _told(self._assign_reused(rows, slot, first, before, reused), rows.counts, acks)
+            everything = self._assign_reused(rows, first, before, reused)
+            self._settle(hits(reused))
+            return everything if which is None else everything.take(which)
         self._stream[before + np.argsort(first)] = np.arange(self.streams, self.streams + len(first))
         self.streams += len(first)
-        everywhere = Assignment(
+        return self._told(rows if which is None else rows.take(which), steady=True)
+
+    def _told(self, rows: Rows, *, steady: bool) -> Assignment:
+        """What the table says of rows now, without the bases that a row itself does not need: they may come from later rows."""
+        flow, direction = rows.flow, rows.direction
+        slot = 2 * flow + direction
+        return Assignment(
             self._stream[flow].astype(np.int64),
             direction ^ self._opener[flow],
-            self._base[slot],
-            self._base[slot ^ 1],
+            self._base[slot] * rows.counts,
+            self._base[slot ^ 1] * _acks(rows),
+            steady,
         )
-        return _told(everywhere, rows.counts, acks)
 
-    def _set_bases(self, rows: Rows, slot: NDArray[np.int64], acks: NDArray[np.bool_]) -> NDArray[np.int64]:
-        """Give each side without a base the one its first row here tells. Returns the sides set.
+    def _settle(self, flow: NDArray[np.int64]) -> None:
+        """Note of some flows whether both bases are known."""
+        self._settled[flow] = self._known[2 * flow] & self._known[2 * flow + 1]
 
-        acks: rows that tell the other side's.
-        """
+    def _set_bases(self, rows: Rows) -> NDArray[np.int64]:
+        """Give each side without a base the one its first row here tells. Returns the sides set."""
+        slot = 2 * rows.flow + rows.direction
         other = slot ^ 1
         own = self._first_telling(slot, hits(rows.counts & ~self._known[slot]))
-        peer = self._first_telling(other, hits(acks & ~self._known[other]))
+        peer = self._first_telling(other, hits(_acks(rows) & ~self._known[other]))
         side = np.concatenate((slot[own], other[peer]))
         base = np.concatenate((
             rows.seq[own] - ((rows.flags[own] & _SYN) == 0).astype(np.uint32), rows.ack[peer] - np.uint32(1),
@@ -215,7 +239,7 @@ class FlowTable:
         return first
 
     def _assign_reused(
-        self, rows: Rows, slot: NDArray[np.int64], first: NDArray[np.int64], before: int, reused: NDArray[np.bool_]
+        self, rows: Rows, first: NDArray[np.int64], before: int, reused: NDArray[np.bool_]
     ) -> Assignment:
         """The same where in the flows `reused` a SYN comes that does not fit: these row by row."""
         story = hits(reused[rows.flow])
@@ -234,19 +258,14 @@ class FlowTable:
         )
         self._stream[rows.flow[turning]] = number        # of several the last one stays
         self.streams += len(creating)
-        result = Assignment(
-            self._stream[rows.flow].astype(np.int64),
-            rows.direction ^ self._opener[rows.flow],
-            self._base[slot],
-            self._base[slot ^ 1],
-        )
+        result = self._told(rows, steady=False)
         last = np.cumsum(turns) - 1
         own = rows.direction[story]
         bases = found.bases[last]
         result.stream[story] = number[last]
         result.side[story] = own ^ found.opener[last]
-        result.base[story] = np.where(own, bases[:, 1], bases[:, 0])
-        result.peer_base[story] = np.where(own, bases[:, 0], bases[:, 1])
+        result.base[story] = np.where(own, bases[:, 1], bases[:, 0]) * rows.counts[story]
+        result.peer_base[story] = np.where(own, bases[:, 0], bases[:, 1]) * _acks(rows)[story]
         return result
 
 
@@ -257,9 +276,10 @@ def sized(segments: SegmentTable) -> NDArray[np.bool_]:
     return found
 
 
-def _told(assigned: Assignment, counts: NDArray[np.bool_], acks: NDArray[np.bool_]) -> Assignment:
-    """Without the bases that a row itself does not need: they may come from later rows of the chunk."""
-    return assigned._replace(base=assigned.base * counts, peer_base=assigned.peer_base * acks)
+def _acks(rows: Rows) -> NDArray[np.bool_]:
+    """Which rows tell the base of the other side."""
+    acks: NDArray[np.bool_] = rows.counts & ((rows.flags & _ACK) != 0)
+    return acks
 
 
 def _first_rows(flow: NDArray[np.int64], rows: NDArray[np.int64], start: int, end: int) -> NDArray[np.int64]:

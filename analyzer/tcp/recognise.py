@@ -12,7 +12,6 @@ from analyzer.capture.gather import gather, hits
 from analyzer.capture.table import HEAD, SegmentTable
 from analyzer.tcp.batch import WINDOWS
 from analyzer.tcp.pairs import grown
-from analyzer.tcp.rows import payload_bytes
 
 SMB_PORTS = (139, 445)
 
@@ -74,7 +73,7 @@ def starts_negotiate(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray
         return found
     at, head = at[which], head.take(which)
     older = head["protocol"] == 0xFF
-    reaching = older | (payload_bytes(segments, rows[at]) >= _MESSAGE.itemsize)
+    reaching = older | (segments.present[rows[at]] >= _MESSAGE.itemsize)
     found[at] = np.where(older, head["command1"] == 0x72, (head["command2"] == 0) & reaching)
     return found
 
@@ -118,7 +117,7 @@ def _like_messages(
 
 
 def _reaching(segments: SegmentTable, rows: NDArray[np.int64], size: int) -> NDArray[np.intp]:
-    return hits(payload_bytes(segments, rows) >= size)
+    return hits(segments.present[rows] >= size)
 
 
 def _matches(data: NDArray[np.uint8], start: NDArray[np.int64], text: bytes) -> NDArray[np.bool_]:
@@ -179,7 +178,7 @@ class Recogniser:
         syn[opened] = -1
         opening = pending[((segments.flags[rows[pending]] & _SYN) != 0) & (segments.icmp[rows[pending]] == 0)]
         np.minimum.at(syn, conn[opening], opening)
-        carrying = pending[payload_bytes(segments, rows[pending]) > 0]
+        carrying = pending[segments.present[rows[pending]] > 0]
         message = starts_message(segments, rows[carrying]) & (np.abs(offset[carrying]) < WINDOWS[0])
         head = (offset[carrying] >= 0) & (offset[carrying] < _HEAD) & (syn[conn[carrying]] < carrying)
         decided = np.full(len(opened), _NEVER)

@@ -75,7 +75,7 @@ class RowStore:
 
         One entry a row: owner, its connection and side; payload, it has bytes that matter; held, keep these too.
         """
-        present = payload_bytes(segments, rows) * payload
+        present = segments.present[rows] * payload
         kept = present * held
         carrying = hits(kept)
         size = kept[carrying]
@@ -93,7 +93,7 @@ class RowStore:
         new.conn[:], new.side[:] = owner
         new.seq[:] = segments.seq[rows]
         new.ack[:] = segments.ack[rows]
-        new.length[:] = np.maximum(segments.length[rows], 0) * measured
+        new.length[:] = segments.length[rows]
         new.present[:] = present
         new.at[:] = np.where(held, np.cumsum(kept) - kept + len(self.arena), np.where(payload, UNREAD, NO_PAYLOAD))
         new.icmp[:] = segments.icmp[rows]
@@ -156,9 +156,3 @@ def in_arena(rows: Rows) -> NDArray[np.int32]:
     """Bytes that the arena holds of each row."""
     found: NDArray[np.int32] = rows.present * (rows.at != UNREAD)
     return found
-
-
-def payload_bytes(segments: SegmentTable, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Payload bytes that the capture holds of each of these rows."""
-    present: NDArray[np.int64] = np.minimum(segments.present[rows], segments.length[rows])
-    return np.where(segments.icmp[rows] == 0, np.maximum(present, 0), 0)

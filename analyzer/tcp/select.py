@@ -24,7 +24,7 @@ from analyzer.tcp.flows import Assignment
 from analyzer.tcp.limit import LimitReached
 from analyzer.tcp.pairs import grown
 from analyzer.tcp.recognise import Recogniser, starts_negotiate
-from analyzer.tcp.rows import RowStore, payload_bytes
+from analyzer.tcp.rows import RowStore
 from analyzer.tcp.sequence import distance
 from analyzer.tcp.unread import Unread
 
@@ -107,17 +107,26 @@ class SegmentStore:
         """From now on take no connections beyond so many, because they can only be copies; None: they are none."""
         self._copies = room
 
-    def add(self, segments: SegmentTable, assigned: Assignment) -> None:
-        """Take the rows of a chunk, in capture order. `assigned`: what FlowTable says of them."""
-        rows = hits(self._on_port(segments) & (assigned.stream >= 0))
+    def concerned(self, segments: SegmentTable) -> NDArray[np.int64]:
+        """The rows of a chunk that are of connections on the ports: those that add() takes."""
+        return hits(self._on_port(segments))
+
+    def add(self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment) -> None:
+        """Take rows of a chunk, in capture order: all that concern the store. assigned: what FlowTable says of these."""
+        numbered = assigned.stream >= 0
+        if not numbered.all():
+            which = hits(numbered)
+            rows, assigned = rows[which], assigned.take(which)
         if not rows.size:
             return
         entered = self.ends.count
         room = self._limits.connections
         conn = self.ends.number(segments, rows, assigned, room if self._copies is None else min(room, self._copies))
-        if (conn < 0).any():
-            self._refuse(segments, rows[conn < 0], assigned)
-            rows, conn = rows[conn >= 0], conn[conn >= 0]
+        refused = conn < 0
+        if refused.any():
+            self._refuse(segments, rows[refused], assigned.stream[refused])
+            which = hits(~refused)
+            rows, conn, assigned = rows[which], conn[which], assigned.take(which)
         count = self.ends.count
         for name in ("_controls", "_kept", "_payload", "_cut"):
             setattr(self, name, grown(getattr(self, name), count))
@@ -135,9 +144,9 @@ class SegmentStore:
             found |= (segments.src_port == port) | (segments.dst_port == port)
         return found
 
-    def _refuse(self, segments: SegmentTable, rows: NDArray[np.int64], assigned: Assignment) -> None:
+    def _refuse(self, segments: SegmentTable, rows: NDArray[np.int64], stream: NDArray[np.int64]) -> None:
         """Count connections beyond the limit. Their streams first appear in rising order."""
-        streams = np.unique(assigned.stream[rows])
+        streams = np.unique(stream)
         new = int(np.count_nonzero(streams > self._newest_refused))
         self._newest_refused = max(self._newest_refused, int(streams[-1]))
         limit, name = self._limits.connections, "connections"
@@ -154,7 +163,7 @@ class SegmentStore:
     def _reach(self, segments: SegmentTable, batch: Batch, entered: int) -> NDArray[np.int64]:
         """How far into its side's stream a row may begin to be kept; 0: it is not kept at all."""
         if self._recogniser is None:
-            return np.full(len(batch.rows), WINDOWS[0])
+            return np.broadcast_to(np.int64(WINDOWS[0]), len(batch.rows))
         count = self.ends.count
         self._recogniser.enter(self.ends.port[entered:count], count)
         opened = ((self.ends.flags[:count] & _SYN) != 0).any(axis=1)
@@ -170,7 +179,7 @@ class SegmentStore:
             return
         batch, wanted, payload = batch.take(chosen), wanted[chosen], payload[chosen]
         held = payload & ~self._unread.within(segments, batch, payload, self.ends.count)
-        size = payload_bytes(segments, batch.rows)
+        size = segments.present[batch.rows]
         ones = np.ones(len(size), np.int64)
         controls = wanted & batch.control & ~payload
         for name, totals, cap, concerned, weight in (

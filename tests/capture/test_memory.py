@@ -25,21 +25,21 @@ def prepared(*paths: str) -> int:
 
 
 def test_pieces_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """They hold its beginning, and are there once each; a block that is larger than they are finds none."""
+    """They are there once each; a block that is larger than they are finds none."""
     monkeypatch.setattr(memory, "LARGE", 1000)
     monkeypatch.setattr(memory, "SIZE", 1 << 16)
     path = tmp_path / "large.pcap"
-    path.write_bytes(bytes(range(256)) * 1000)
+    path.write_bytes(bytes(256_000))
     assert prepared("--jobs", "1", str(path)) == 2
     assert memory.take((1 << 16) + 1) is None
     second, first = memory.take(1 << 16), memory.take(100)
-    assert first is not None and first[:256] == bytes(range(256))
-    assert second is not None and len(second) == 1 << 16
+    assert first is not None and second is not None and first is not second
+    assert len(first) == len(second) == 1 << 16
     assert memory.take(1) is None
     assert prepared(str(path)) == 2
     memory.release()
     assert memory.take(1) is None
-    memory._fill(str(path))
+    memory._fill()
     assert memory.take(1) is None, "what comes late is not wanted"
 
 

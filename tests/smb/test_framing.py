@@ -99,7 +99,7 @@ def test_other_protocols_are_recognised(data: bytes, name: str) -> None:
     assert describe(data) == name
     if data:
         (frame,) = frames([(0, data)], [0])
-        assert frame == Frame(0, len(data), None, len(data), data, complete=True, foreign=name)
+        assert frame == Frame(0, len(data), None, len(data), data, 0, len(data), foreign=name)
 
 
 def test_a_session_message_without_smb_is_foreign() -> None:

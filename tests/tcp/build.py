@@ -53,8 +53,8 @@ def table(packets: Sequence[Packet], first: int = 1) -> SegmentTable:
     """The rows of these packets; frame numbers count from `first`, one packet is 1 ms after the other."""
     high, low = zip(*(_words(p.src) for p in packets), strict=True) if packets else ((), ())
     dst_high, dst_low = zip(*(_words(p.dst) for p in packets), strict=True) if packets else ((), ())
-    present = [len(p.payload) for p in packets]
-    starts = np.cumsum([0, *present])[:-1]
+    present = [0 if p.icmp else len(p.payload) for p in packets]
+    starts = np.cumsum([0, *(len(p.payload) for p in packets)])[:-1]
     frames = np.array([p.frame or first + i for i, p in enumerate(packets)], np.int64)
     return SegmentTable(
         data=np.frombuffer(b"".join(p.payload for p in packets) or b"\0", np.uint8),

@@ -41,7 +41,8 @@ def store_of(
 ) -> SegmentStore:
     flows, store = FlowTable(), SegmentStore(ports, limits)
     for chunk in chunks(packets, size):
-        store.add(chunk, flows.assign(chunk))
+        rows = store.concerned(chunk)
+        store.add(chunk, rows, flows.assign(chunk, rows))
     return store
 
 
