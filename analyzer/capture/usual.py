@@ -136,7 +136,8 @@ def _take(  # noqa: PLR0917 - one step of the above, on its variables
     second = words["second"] & form.second[0]
     # A length that leaves no room for TCP, zero among them, has meanings of its own.
     length = header["ip"]["payload" if form.v6 else "total"].astype(np.int64)
-    length += 40 if form.v6 else 0
+    if form.v6:
+        length += 40
     sound &= length >= form.size - form.before
     segment = hits(sound & (second == form.second[1]))
     if len(segment):

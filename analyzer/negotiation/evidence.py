@@ -10,6 +10,8 @@ from analyzer.negotiation.story import Story
 
 Frames = tuple[int, ...]
 
+_NETBIOS = frozenset(("negative", "session-request"))
+
 
 def evidence(story: Story) -> Mapping[str, Frames]:
     """Frames by the names of vocabulary.EVIDENCE, ascending; a name without a frame is left out."""
@@ -60,9 +62,8 @@ def _said(story: Story, found: dict[str, Frames]) -> None:
     last = next((e.response for e in reversed(story.exchanges) if e.response is not None), None)
     if last is not None:
         found["response"] = (last.frame,)
-    netbios = [p.frame for p in story.placed if p.message.kind in ("negative", "session-request")]
-    if netbios:
-        found["netbios"] = _ascending(netbios)
+    if story.kinds & _NETBIOS:
+        found["netbios"] = _ascending([p.frame for p in story.placed if p.message.kind in _NETBIOS])
     sequel = story.sequel
     for name, step in (
         ("session-setup", sequel.session), ("tree-connect", sequel.tree), ("validate", sequel.validation)

@@ -72,7 +72,7 @@ def wire_facts(story: Story, found: Found) -> None:
         _request(request, found)
     if response is not None:
         _response(response, found)
-    for placed in story.placed:
+    for placed in story.placed if "negative" in story.kinds else ():
         if placed.message.kind == "negative" and placed.message.error_code is not None:
             found["response.nbss.error_code"] = placed.message.error_code
 

@@ -28,6 +28,11 @@ from analyzer.smb.status import ACCESS_DENIED, INVALID_SIGNATURE, MORE_PROCESSIN
 
 _INTERIM = (PENDING, MORE_PROCESSING_REQUIRED)
 NTLM_CHALLENGE, NTLM_AUTHENTICATE = 2, 3
+# The commands that either may be, of SMB1 and SMB2: most others are passed over.
+_BEGINNING = frozenset((
+    constants.SESSION_SETUP, constants.TREE_CONNECT,
+    constants.SMB1_SESSION_SETUP_ANDX, constants.SMB1_TREE_CONNECT_ANDX, constants.SMB1_TREE_CONNECT,
+))
 
 
 class Step(NamedTuple):
@@ -69,6 +74,8 @@ def _setups_and_trees(messages: Sequence[Placed]) -> tuple[list[Placed], list[Pl
     setups: list[Placed] = []
     trees: list[Placed] = []
     for placed in messages:
+        if placed.message.command not in _BEGINNING:
+            continue
         if is_session_setup(placed.message):
             setups.append(placed)
         elif is_tree_connect(placed.message):
@@ -172,8 +179,8 @@ def _plain_after(messages: Sequence[Placed], success: Placed | None) -> bool:
     )
 
 
-def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
-    """What followed. negotiated: frame of the last NEGOTIATE message; earlier ones do not count."""
+def sequel_of(messages: Sequence[Placed], negotiated: int, kinds: frozenset[str]) -> Sequel:
+    """What followed. negotiated: frame of the last NEGOTIATE message; earlier ones do not count. kinds: of the messages."""
     after = [p for p in messages if p.frame >= negotiated]
     asked = [p for p in after if p.from_client and not p.message.response]
     told = [p for p in after if not p.from_client and p.message.response]
@@ -198,8 +205,9 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
     encrypting = success if session_flags is not None and session_flags & constants.SESSION_ENCRYPT else None
     if encrypting is None and share_flags is not None and share_flags & constants.SHARE_ENCRYPT_DATA:
         encrypting = share
+    older = "smb1" in kinds
     chained = [
-        p for p in setups
+        p for p in (setups if older else ())
         if isinstance(p.message.body, Smb1SessionSetupRequest) and p.message.body.tree_path is not None
     ]
     return Sequel(
@@ -213,11 +221,11 @@ def sequel_of(messages: Sequence[Placed], negotiated: int) -> Sequel:
         authenticate=_ntlm(setups, NTLM_AUTHENTICATE),
         signed_after=_signing_after(after, success),
         signature_refused=any(p.message.status == INVALID_SIGNATURE for p in told),
-        encrypted=any(p.message.kind == "encrypted" for p in after),
+        encrypted="encrypted" in kinds and any(p.message.kind == "encrypted" for p in after),
         share_flags=share_flags,
         plain_after_encrypt=_plain_after(after, encrypting),
         plain_refused=_plain_refused(after, encrypting),
-        smb1_unsigned_refused=_unsigned_refused(asked, told),
+        smb1_unsigned_refused=older and _unsigned_refused(asked, told),
         went_on=any(p.frame > negotiated and (_asks(p.message) or p.message.kind == "encrypted")
                     for p in asked),
     )

@@ -30,8 +30,11 @@ NETBIOS_PORT, DIRECT_PORT = 139, 445
 class Story(NamedTuple):
     """Everything that the capture tells of one connection.
 
-    client_side: index of the client in connection.ends. capture_end_ns: time of the last packet
-    of the whole capture. names: host names the capture gives for addresses.
+    client_side: index of the client in connection.ends. request, response: the last NEGOTIATE request, None where only
+    its answer was captured, and its answer, also where that request was not captured. dialect: what the server selected
+    last, as text; 0x02FF is no selection. offered: what the request offered, as text. transport: direct-tcp or netbios
+    ([MS-SMB2] 2.1). capture_end_ns: time of the last packet of the whole capture. names: host names the capture gives
+    for addresses.
     """
 
     connection: Connection
@@ -40,7 +43,13 @@ class Story(NamedTuple):
     coverage: Coverage
     ending: Ending | None
     placed: tuple[Placed, ...]
+    kinds: frozenset[str]                # of the messages; most connections have one, and nothing is looked for in vain
     exchanges: tuple[Exchange, ...]
+    request: Placed | None
+    response: Placed | None
+    dialect: str | None
+    offered: tuple[str, ...]
+    transport: str
     copies: Sequence[Segment]            # every segment that carries the first byte of the last NEGOTIATE request
     sequel: Sequel
     stage: str | None                    # the last stage reached before the ending, None if hidden
@@ -66,16 +75,6 @@ class Story(NamedTuple):
         return self.connection.ends[1 - self.client_side]
 
     @property
-    def request(self) -> Placed | None:
-        """The last NEGOTIATE request, None where only its answer was captured."""
-        return self.exchanges[-1].request if self.exchanges else None
-
-    @property
-    def response(self) -> Placed | None:
-        """The answer to the last NEGOTIATE request, also where that request was not captured."""
-        return self.exchanges[-1].response if self.exchanges else None
-
-    @property
     def superseded(self) -> bool:
         """The last answer refused, and bytes are missing behind it that may be another NEGOTIATE.
 
@@ -94,30 +93,6 @@ class Story(NamedTuple):
     def final(self) -> Exchange | None:
         """The exchange that selected a real dialect."""
         return next((e for e in reversed(self.exchanges) if e.state is State.ANSWERED), None)
-
-    @property
-    def transport(self) -> str:
-        """direct-tcp or netbios. [MS-SMB2] 2.1"""
-        netbios = self.server.port == NETBIOS_PORT or any(
-            p.message.kind in ("session-request", "positive") for p in self.placed
-        )
-        return "netbios" if netbios else "direct-tcp"
-
-    @property
-    def dialect(self) -> str | None:
-        """What the server selected last, as text; 0x02FF is no selection."""
-        for exchange in reversed(self.exchanges):
-            if exchange.response is None:
-                continue
-            selected = selected_dialect(exchange)
-            if selected is not None:
-                return selected
-        return None
-
-    @property
-    def offered(self) -> tuple[str, ...]:
-        """What the last NEGOTIATE request offered, as text."""
-        return () if self.request is None else offered_by(self.request)
 
     @property
     def reached(self) -> str:
@@ -155,7 +130,7 @@ class Story(NamedTuple):
         return name or self._netbios_name("called")
 
     def _netbios_name(self, which: str) -> str | None:
-        for placed in self.placed:
+        for placed in self.placed if "session-request" in self.kinds else ():
             body = placed.message.body
             if isinstance(body, SessionRequest):
                 name = body.called if which == "called" else body.calling
@@ -211,18 +186,14 @@ def _names_of(dialects: tuple[int, ...]) -> tuple[str, ...]:
     return tuple(map(constants.dialect_name, dialects))
 
 
-_Said = tuple[Message, int, int]     # with frame.number and time of the frame that completes it
+# Of one side the messages, in order, and frame.number and time of the frame that completes each; None where no byte of
+# it was captured.
+_Said = tuple[Sequence[Message], Sequence[tuple[int, int] | None]]
 
 
-def _said(stream: ByteStream) -> list[_Said]:
-    """The messages of one side of which a byte was captured."""
-    found = messages(_runs(stream), _starts(stream))
-    done = stream.completions([(message.at, message.end) for message in found])
-    return [(message, *of) for message, of in zip(found, done, strict=True) if of is not None]
-
-
-def _runs(stream: ByteStream) -> list[tuple[int, bytes]]:
-    return [(run.start, run.data) for run in stream.runs]
+def _said(stream: ByteStream) -> _Said:
+    found = messages([(run.start, run.data) for run in stream.runs], _starts(stream))
+    return found, stream.completions([(message.at, message.end) for message in found])
 
 
 def _starts(stream: ByteStream) -> list[int]:
@@ -230,19 +201,19 @@ def _starts(stream: ByteStream) -> list[int]:
     return [start for run in stream.runs for start in (run.start, *run.ends[:-1])]
 
 
-def _client_side(connection: Connection, ports: Sequence[int], said: Sequence[Sequence[_Said]]) -> int:
+def _client_side(connection: Connection, ports: Sequence[int], said: Sequence[_Said]) -> int:
     """Which side is the client: who opened, else who asked first, else who is not on the SMB port."""
     if connection.initiator is not None:
         return connection.initiator
+    spoken = [
+        (message, of[0], side) for side in (0, 1) for message, of in zip(*said[side], strict=True) if of is not None
+    ]
     asked = [
         (frame, side)
-        for side in (0, 1)
-        for message, frame, _ in said[side]
+        for message, frame, side in spoken
         if message.response is False or message.kind == "session-request"
     ]
-    answered = [
-        (frame, 1 - side) for side in (0, 1) for message, frame, _ in said[side] if message.response is True
-    ]
+    answered = [(frame, 1 - side) for message, frame, side in spoken if message.response is True]
     first = min(asked or answered, default=None)
     if first is not None:
         return first[1]
@@ -272,12 +243,15 @@ def tell(
     coverage = coverage_of(connection, client, handshake)
     # Of one side in the order of its stream, which a stable sort keeps in a frame; the client's come first.
     placed = [
-        make_placed((message, side == client, frame, at)) for side in (client, 1 - client) for message, frame, at in said[side]
+        make_placed((message, side == client, *of))
+        for side in (client, 1 - client) for message, of in zip(*said[side], strict=True) if of is not None
     ]
     placed.sort(key=itemgetter(2))
+    kinds = frozenset([p.message.kind for p in placed])
     negotiates = [p for p in placed if is_negotiate(p.message)]
     negotiated = negotiates[-1].frame if negotiates else 0
     exchanges = pair_exchanges(negotiates)
+    request, response = (exchanges[-1].request, exchanges[-1].response) if exchanges else (None, None)
     return Story(
         connection=connection,
         client_side=client,
@@ -285,13 +259,29 @@ def tell(
         coverage=coverage,
         ending=ending,
         placed=tuple(placed),
+        kinds=kinds,
         exchanges=exchanges,
-        copies=_copies(connection, client, exchanges[-1].request) if exchanges else (),
-        sequel=sequel_of(placed, negotiated),
+        request=request,
+        response=response,
+        dialect=_selected_last(exchanges),
+        offered=() if request is None else offered_by(request),
+        transport=_transport(connection.ends[1 - client], kinds),
+        copies=_copies(connection, client, request),
+        sequel=sequel_of(placed, negotiated, kinds),
         stage=_stage_before(placed, ending, coverage),
         capture_end_ns=capture_end_ns,
         names=names or {},
     )
+
+
+def _selected_last(exchanges: Sequence[Exchange]) -> str | None:
+    selected = (selected_dialect(exchange) for exchange in reversed(exchanges))
+    return next((dialect for dialect in selected if dialect is not None), None)
+
+
+def _transport(server: Endpoint, kinds: frozenset[str]) -> str:
+    netbios = server.port == NETBIOS_PORT or "session-request" in kinds or "positive" in kinds
+    return "netbios" if netbios else "direct-tcp"
 
 
 def _copies(connection: Connection, client: int, request: Placed | None) -> Sequence[Segment]:

@@ -5,7 +5,7 @@ for some types a rest. FORMS holds the shapes; an unknown type is kept with its 
 """
 
 import struct
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from analyzer.anomaly import Anomaly, Kind
@@ -63,6 +63,7 @@ class Form(NamedTuple):
 
 
 _HEAD = struct.Struct("<HH")
+_SHORT = 24              # bytes of a context that may be remembered: a few ids, and no salt, which is new each time
 _NOTHING = Layout()
 _COMPRESSION_FLAGS = ((_PREFIX + "comp_alg_flags.chained", 0x00000001),)
 FORMS: dict[int, Form] = {
@@ -140,6 +141,13 @@ def decode(data: bytes, at: int, head: tuple[int, int], end: int, *, keep: bool 
     return _made((at, kind, length, content, count, ids, salt_length, salt, values[flags_at], None))
 
 
+@lru_cache(maxsize=1024)              # the same few lists come again and again, at the same places
+def _short(at: int, kind: int, content: bytes) -> Context:
+    """The context at `at` with its whole content."""
+    size = HEADER_SIZE + len(content)
+    return decode(bytes(HEADER_SIZE) + content, 0, (kind, len(content)), size)._replace(at=at)
+
+
 def demanded(context: Context) -> int:
     """Bytes that the context's own numbers demand of its data; its length where it has none."""
     _, size, _, _, _, whole = _READERS.get(context.type, _UNKNOWN_READER)
@@ -182,7 +190,10 @@ def walk(
             return tuple(found), faults
         kind, length = head = _HEAD.unpack_from(data, at)
         end = start + length
-        context = decode(data, at, head, min(end, there))
+        if length <= _SHORT and end <= there:
+            context = _short(at, kind, data[start:end])
+        else:
+            context = decode(data, at, head, min(end, there))
         found.append(context)
         if kind in seen and kind in FORMS:
             fault(Kind.DUPLICATE, at, f"{_name(kind)} stands twice")

@@ -32,8 +32,8 @@ from analyzer.tcp.rows import UNREAD, Rows, RowStore, in_arena
 from analyzer.tcp.sequence import MODULUS
 
 # Rows whose objects are prepared together: enough for arrays to pay, few enough to stay small.
-BLOCK = 4096
-HEAD = 16
+BLOCK = 8192
+HEAD = 12
 """Segments of a connection of which there are objects at once: more than most that fail have."""
 
 _NOTHING = ByteStream((), ())
