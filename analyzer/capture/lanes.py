@@ -105,7 +105,8 @@ def _side_by_side(
     with suppress(IndexError):           # a lane led beyond the chunk, which takes most of the way
         for before, after in pairwise(lanes):
             np.add(every[before], before, out=after)
-            np.add(after, headers, out=after)
+            if header:
+                np.add(after, headers, out=after)
             done += 1
     for before, after in pairwise(lanes[done:]):
         np.minimum(before, stops, out=before)

@@ -33,6 +33,9 @@ def prepare(paths: Iterable[str]) -> None:
         with suppress(OSError, ValueError):
             found = os.stat(path)  # noqa: PTH116 (a start without large captures need not import pathlib)
             if stat.S_ISREG(found.st_mode) and found.st_size >= LARGE:
+                # First, for loading its libraries would wait for memory and make the thread wait.
+                import numpy as np  # noqa: F401
+
                 _late.clear()
                 Thread(target=_fill, name="preparing", daemon=True).start()
                 return

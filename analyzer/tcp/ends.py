@@ -91,8 +91,9 @@ class Ends:
         assigned: Assignment,
     ) -> None:
         """Enter what these rows (in capture order) tell of their connections. assigned: of these rows."""
-        self.frames[conn, 1] = segments.frame[rows]
-        self.times[conn, 1] = segments.time_ns[rows]
+        last = 2 * conn + 1
+        self.frames.reshape(-1)[last] = segments.frame[rows]
+        self.times.reshape(-1)[last] = segments.time_ns[rows]
         quoted = segments.icmp[rows] != 0
         if quoted.any():
             np.add.at(self.quoted, conn[quoted], np.uint32(1))
@@ -104,13 +105,14 @@ class Ends:
         np.add.at(self.volume.reshape(-1), own, segments.length[rows])
         fresh = hits(flags & ~self.flags.reshape(-1)[own])
         np.bitwise_or.at(self.flags.reshape(-1), own[fresh], flags[fresh])
-        telling = sized(segments)[rows]
-        acks = telling & ((flags & _ACK) != 0)
-        if assigned.steady:
-            for told, side, base in ((hits(telling), own, assigned.base), (hits(acks), own ^ 1, assigned.peer_base)):
-                self._set_bases(side[told], base[told])
+        acks = (flags & _ACK) != 0
+        if assigned.steady and not len(segments.unsized):
+            acking = hits(acks)
+            self._set_bases(own, assigned.base)
+            self._set_bases(own[acking] ^ 1, assigned.peer_base[acking])
             return
-        told = hits(np.stack((telling, acks), axis=1).ravel())
+        telling = sized(segments)[rows]
+        told = hits(np.stack((telling, telling & acks), axis=1).ravel())
         self._set_bases(
             np.stack((own, own ^ 1), axis=1).ravel()[told],
             np.stack((assigned.base, assigned.peer_base), axis=1).ravel()[told],
