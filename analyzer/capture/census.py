@@ -13,7 +13,7 @@ from analyzer.capture.table import SegmentTable
 
 SMB_PORTS = (139, 445)
 IWARP = 5445                         # TCP port
-_FOLD = 1 << 18                      # port numbers collected before they are counted
+_FOLD = 1 << 16                      # port numbers collected before they are counted
 
 _SMB = np.dtype({
     # A NetBIOS session header, then the signature; the flags that mark an answer are byte 9 of an
