@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 LARGE = 64 << 20
 """Bytes of a file from which on it pays to start a thread."""
-SIZE = 17 << 20
+SIZE = 33 << 19
 """Bytes of each piece: a chunk, and what the one before left over."""
 _PIECES = 2
 

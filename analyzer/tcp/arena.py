@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from analyzer.capture.gather import hits
 from analyzer.errors import Error
 
-IN_MEMORY = 4 << 20
+IN_MEMORY = 1 << 20
 """Bytes of which the newest are in memory; more are there only where no file can be written."""
 _NEAR = 64 << 10         # bytes between two spans that are read and not used, rather than read one by one
 

@@ -11,6 +11,7 @@ import pytest
 
 from analyzer.capture import buffers, memory
 from analyzer.capture.buffers import HEADROOM, Buffers
+from analyzer.capture.reader import CHUNK
 from analyzer.capture.source import open_source
 
 
@@ -41,6 +42,11 @@ def test_pieces_of_a_large_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert memory.take(1) is None
     memory._fill()
     assert memory.take(1) is None, "what comes late is not wanted"
+
+
+def test_a_piece_is_large_enough() -> None:
+    """Else none would ever be taken."""
+    assert memory.SIZE == HEADROOM + CHUNK
 
 
 def test_nothing_for_anything_else(tmp_path: Path) -> None:
