@@ -1,7 +1,7 @@
 """Memory that a large capture is read into, made ready while a start still imports modules.
 
 Memory from the system is cleared when it is first written to, and a virtual machine may have to get it from its host
-before: a tenth of a run, for which the reader of a large capture would wait while another processor has nothing to do.
+before. The reader of a large capture would wait for that, while another processor has nothing to do.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analyzer.capture.headers import Decoder
@@ -148,6 +149,24 @@ def test_random_traces_as_wireshark_numbers_them(seed: int, tshark: str, tmp_pat
     for size in (3, 700):
         assert assign(packets, size) == found
     assert assign(packets[:500], 1) == found[:500]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [1, 40, 1500])
+def test_places_of_some_rows_are_those_among_all(seed: int, size: int) -> None:
+    """Which rows are asked for changes nothing, not even where addresses and ports are used again."""
+    every, some = FlowTable(), FlowTable()
+    rng = np.random.default_rng(seed)
+    told = 0
+    for chunk in chunks(trace(seed, 1500), size):
+        which = np.flatnonzero(rng.random(chunk.rows) < 0.3)
+        expected, found = every.assign(chunk), some.assign(chunk, which)
+        among = expected.take(which)
+        assert [column.tolist() for column in found[:4]] == [column.tolist() for column in among[:4]]
+        assert found.steady == expected.steady
+        told += len(which)
+    assert told > 300
+    assert some.streams == every.streams > 1
 
 
 @pytest.mark.parametrize("folder", ["lab", "public"])
